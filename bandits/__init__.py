@@ -1,0 +1,1 @@
+"""Discovery campaigns: posteriors, draw tables, slots, learning, off-policy evaluation."""

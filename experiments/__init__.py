@@ -1,0 +1,1 @@
+"""A/B tests: assignment, statistics, health checks, verdict, lifecycle, analysis."""

@@ -1,0 +1,1 @@
+"""People and their roles, API keys and their scopes, the audit trail."""

@@ -1,0 +1,1 @@
+"""Scenarios, items, merchants, categories."""

@@ -1,0 +1,1 @@
+"""The look of the admin: theme, charts, numbers into words."""

@@ -1,0 +1,1 @@
+"""Real public data, loaded through the front door."""

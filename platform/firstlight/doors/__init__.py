@@ -1,0 +1,1 @@
+"""What every door shares: problem documents, bounded bodies, pages of a list."""

@@ -1,0 +1,1 @@
+"""The one way in: bytes -> events or reasons (pure) -> PostgreSQL inbox -> lake."""

@@ -1,0 +1,27 @@
+"""An answer that is not given, and why."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why there is no number. The value is shown to people."""
+
+    TOO_FEW_UNITS = "fewer than two units in an arm"
+    NO_SPREAD = "neither arm varies"
+    NO_DENOMINATOR = "the denominator is zero"
+    UNBOUNDED_LIFT = "too little data for a percentage"
+    LOW_ESS = "effective sample size under 50"
+    NO_SUPPORT = "the logged policy never chose what the other policy would"
+    NO_DATA = "no data yet"
+    NO_CONTROL = "the control has no units"
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Stands where a number would, when there is none to give honestly."""
+
+    reason: Reason
+
+    def __str__(self) -> str:
+        return f"withheld: {self.reason.value}"

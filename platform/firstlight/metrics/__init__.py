@@ -1,0 +1,1 @@
+"""Metric definitions -> one Ibis expression -> moments per arm; per-scenario metrics."""

@@ -1,0 +1,1 @@
+"""User / merchant / platform weights by scenario and journey stage."""

@@ -1,0 +1,21 @@
+"""Tables that only grow, kept so by the database itself."""
+
+from django.db import migrations
+
+
+def append_only(table: str) -> migrations.RunSQL:
+    """A migration step after which rows of `table` can be added but neither changed nor deleted.
+
+    TRUNCATE stays possible to the table's owner: tests need it, and an owner can drop the trigger anyway.
+    """
+    return migrations.RunSQL(
+        sql=f"""
+            CREATE OR REPLACE FUNCTION firstlight_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+            END $$;
+            CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table}
+                FOR EACH ROW EXECUTE FUNCTION firstlight_append_only();
+        """,
+        reverse_sql=f"DROP TRIGGER append_only ON {table};",
+    )

@@ -1,0 +1,1 @@
+"""The hot path: allocations, events, the decision log."""

@@ -1,0 +1,1 @@
+"""What serving knows: immutable versions, published by workers, held in memory by web processes."""
