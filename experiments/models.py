@@ -157,7 +157,7 @@ class ExperimentMetric(models.Model):
 class Claim(models.Model):
     """The buckets of a layer that a running experiment holds. Overlap is refused by the database itself.
 
-    One built-in range carries layer and buckets, `layer id x 10,000 + bucket`, for the embedded server has no btree_gist.
+    One built-in range carries layer and buckets, `layer id x 10,000 + bucket`: the embedded server has no btree_gist.
     """
 
     experiment = models.OneToOneField(Experiment, on_delete=models.CASCADE, related_name="claim")

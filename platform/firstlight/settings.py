@@ -77,6 +77,9 @@ SNAPSHOT_SECTIONS = [
     "bandits.section",
 ]
 
+# Called after the commit of every change that the audit trail records: what is changed is published.
+AFTER_CHANGE = "firstlight.snapshots.publication.publish"
+
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
