@@ -1,34 +1,9 @@
-"""A PostgreSQL of the tests' own, in a folder of its own, gone when they end.
+"""State of the tests' own: a pytest plugin (`-p tests.cluster`), for VAR_DIR must be known before Django reads settings.
 
-A pytest plugin (`-p tests.cluster`), for the folder must be known before Django reads its settings. With DATABASE_URL
-set the tests use that server instead.
+With DATABASE_URL set the tests use that server instead of an embedded one.
 """
 
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator
 
-import pytest
-
-if "VAR_DIR" not in os.environ or "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="firstlight-tests-")
-
-# Durability is not under test where the power cannot fail; the tests that do kill the server keep their own.
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-
-
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> Iterator[None]:
-    from django.conf import settings
-
-    from firstlight.postgres import embedded
-
-    if not settings.EMBEDDED_POSTGRES:
-        yield
-        return
-    here = embedded.cluster(settings.VAR_DIR)
-    embedded.start(here, **FAST)
-    yield
-    embedded.remove(here)
-    shutil.rmtree(settings.VAR_DIR, ignore_errors=True)
+os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="firstlight-tests-")

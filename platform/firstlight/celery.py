@@ -7,6 +7,7 @@ from typing import Any
 
 from celery import Celery, Task
 from celery.signals import setup_logging
+from django.db import InterfaceError, OperationalError
 
 sys.path[:0] = [p for p in (str(Path(__file__).parents[2]),) if p not in sys.path]  # experiments and bandits
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "firstlight.settings")
@@ -15,7 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "firstlight.settings")
 class Patient(Task):  # type: ignore[type-arg]
     """What every task of ours is: tried again when the database or the disk is away, with growing pauses."""
 
-    autoretry_for = (OSError, ConnectionError)
+    autoretry_for = (OperationalError, InterfaceError, OSError)
     max_retries = 8
     retry_backoff = 2  # seconds, doubled at each try
     retry_backoff_max = 300

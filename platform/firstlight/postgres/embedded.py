@@ -67,14 +67,21 @@ def cluster(var_dir: Path) -> Cluster:
 
 @contextlib.contextmanager
 def running(var_dir: Path, **options: str) -> Iterator[Cluster]:
-    """The cluster of `var_dir`, started if it was not; stopped at the end by the one who started it."""
+    """The cluster of `var_dir`, started if it was not; the last of its users to leave stops it.
+
+    Users hold a shared lock, which the kernel lets go of however they end.
+    """
     here = cluster(var_dir)
-    started = start(here, **options)
-    try:
-        yield here
-    finally:
-        if started:
-            stop(here)
+    _make_folders(here)
+    with (here.home / "users").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        start(here, **options)
+        try:
+            yield here
+        finally:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stop(here)
 
 
 def django_database(url: str) -> dict[str, Any]:

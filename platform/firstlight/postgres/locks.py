@@ -16,7 +16,8 @@ def alone(*name: str) -> Iterator[None]:
     """Hold the advisory lock of this name for the block, or raise `Busy` at once.
 
     The lock belongs to the database session, so a killed worker lets go of it by itself. Transaction poolers
-    (PgBouncer in transaction mode) would break that: give workers a session.
+    (PgBouncer in transaction mode) would break that: give workers a session. Take it outside of transactions: in one
+    that has failed the database refuses even the unlocking.
     """
     key = lock_key(*name)
     with connection.cursor() as cursor:

@@ -1,0 +1,26 @@
+"""What every test may use."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+# Durability is not under test where the power cannot fail; the tests that do kill the server keep their own.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> Iterator[None]:
+    """A PostgreSQL of the tests' own, in a folder of its own, gone when they end."""
+    from django.conf import settings
+
+    from firstlight.postgres import embedded
+
+    if not settings.EMBEDDED_POSTGRES:
+        yield
+        return
+    here = embedded.cluster(settings.VAR_DIR)
+    embedded.start(here, **FAST)
+    yield
+    embedded.remove(here)
+    shutil.rmtree(settings.VAR_DIR, ignore_errors=True)
