@@ -1,4 +1,4 @@
-"""State of the tests' own: a pytest plugin (`-p tests.cluster`), for VAR_DIR must be known before Django reads settings.
+"""State of the tests' own: a pytest plugin (`-p tests.cluster`), for settings read VAR_DIR when they are imported.
 
 With DATABASE_URL set the tests use that server instead of an embedded one.
 """
