@@ -1,0 +1,52 @@
+"""What each role may do. The groups are made by migration; a later change of this table needs one as well."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from firstlight.accounts.models import Role
+
+EVERYTHING = (
+    "catalog.scenario catalog.item catalog.merchant catalog.category metrics.metric metrics.scenariomeasure "
+    "objectives.weights experiments.layer experiments.experiment experiments.arm experiments.experimentmetric "
+    "experiments.look bandits.campaign bandits.posterior bandits.drawtable lake.batch snapshots.version"
+)
+PLANS = (
+    "catalog.scenario metrics.metric objectives.weights experiments.layer experiments.experiment experiments.arm "
+    "experiments.experimentmetric bandits.campaign"
+)
+SHELVES = "catalog.scenario catalog.item catalog.merchant catalog.category"
+
+MAY: dict[Role, dict[str, str]] = {  # {verbs: models}
+    # plans, starts, stops and decides
+    Role.PRODUCT_MANAGER: {
+        "view": f"{EVERYTHING} accounts.auditentry",
+        "add change": f"{PLANS} {SHELVES}",
+        "delete": "experiments.arm experiments.experimentmetric",  # lines of a draft
+    },
+    # reads all and defines what is measured
+    Role.ANALYST: {"view": f"{EVERYTHING} accounts.auditentry", "add change": "metrics.metric"},
+    # keeps it running: keys and catalogue, and may start and stop what others planned
+    Role.OPERATOR: {
+        "view": f"{EVERYTHING} accounts.auditentry accounts.apikey",
+        "add": f"accounts.apikey {SHELVES}",
+        "change": f"accounts.apikey {SHELVES} experiments.experiment bandits.campaign",
+    },
+    Role.VIEWER: {"view": EVERYTHING},
+}
+
+
+def permissions(role: Role) -> Iterator[tuple[str, str]]:
+    """(app label, codename) of all that the role may do."""
+    for verbs, models in MAY[role].items():
+        for verb in verbs.split():
+            for model in models.split():
+                app, name = model.split(".")
+                yield app, f"{verb}_{name}"
+
+
+def make_groups(groups: Any, known: Any) -> None:
+    """Groups with exactly these permissions; takes the managers of Group and Permission, so a migration can call it."""
+    by_name = {(p.content_type.app_label, p.codename): p for p in known.select_related("content_type")}
+    for role in Role:
+        group, _ = groups.get_or_create(name=role.value)
+        group.permissions.set([by_name[name] for name in permissions(role)])

@@ -1,0 +1,30 @@
+"""What serving knows of API keys: those in force, by id."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from firstlight.accounts.keys import HeldKey
+from firstlight.accounts.models import ApiKey
+
+name = "keys"
+
+
+def compile(at: datetime) -> dict[str, bytes]:
+    """One part per key; a revoked key has none."""
+    keys = ApiKey.objects.filter(revoked_at=None)
+    return {key.public_id: msgspec.json.encode(HeldKey.of(key), order="deterministic") for key in keys}
+
+
+def load(payload: bytes) -> HeldKey:
+    return msgspec.json.decode(payload, type=HeldKey)
+
+
+def gather(parts: Mapping[str, HeldKey]) -> dict[str, HeldKey]:
+    return dict(parts)
+
+
+def decide(state: dict[str, HeldKey], request: Any, answer: dict[str, Any]) -> None:
+    """Keys are checked at the door and add nothing to the answer."""
