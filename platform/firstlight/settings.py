@@ -146,10 +146,12 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["firstlight.accounts.authentication.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["firstlight.doors.problems.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["firstlight.doors.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "firstlight.doors.pagination.CursorPagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "firstlight.doors.problems.handle",
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS is a 405: the schema describes the API
+    "EXCEPTION_HANDLER": "firstlight.doors.refusals.handle",
+    "URL_FORMAT_OVERRIDE": None,  # `format` is a parameter of ours
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
@@ -227,4 +229,22 @@ LOGGING: dict[str, Any] = {
 }
 DJANGO_STRUCTLOG_USER_ID_FIELD = "pk"
 
-UNFOLD: dict[str, Any] = {"SITE_TITLE": "Firstlight", "SITE_HEADER": "Firstlight"}
+# --- admin ----------------------------------------------------------------------------------------------------------
+# What the first page shows, in this order: each path names a function (request) -> console.dashboard.Panel.
+DASHBOARD_PANELS = ["firstlight.console.pipeline.panel", "experiments.panel.panel", "bandits.panel.panel"]
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Firstlight",
+    "SITE_HEADER": "Firstlight",
+    "SITE_SUBHEADER": "Experiments and discovery",
+    "SITE_SYMBOL": "wb_twilight",
+    "SITE_URL": "",
+    "SHOW_BACK_BUTTON": True,
+    "BORDER_RADIUS": "8px",
+    "STYLES": ["firstlight.console.theme.stylesheet"],
+    "SCRIPTS": ["firstlight.console.theme.script"],
+    "COLORS": {"primary": "firstlight.console.theme.primary"},
+    "DASHBOARD_CALLBACK": "firstlight.console.dashboard.fill",
+    "SIDEBAR": {"show_search": True, "navigation": "firstlight.console.navigation.sidebar"},
+    "COMMAND": {"search_models": True},
+}

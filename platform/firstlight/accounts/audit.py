@@ -41,17 +41,18 @@ def state(instance: models.Model, *children: str) -> dict[str, Any]:
     """
     options = instance._meta
     columns = (f for f in options.concrete_fields if not f.primary_key and not isinstance(f, models.BinaryField))
-    plain = {f.name: _plain(getattr(instance, f.name)) for f in columns}
+    values = {f.name: plain(getattr(instance, f.name)) for f in columns}
     many = {
         f.name: sorted(_name(row) for row in getattr(instance, f.name).all())
         for f in options.many_to_many
         if f.remote_field.through and f.remote_field.through._meta.auto_created
     }
     own = {name: [state(row) for row in getattr(instance, name).all()] for name in children}
-    return plain | many | own
+    return values | many | own
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A field's value as JSON holds it."""
     match value:
         case models.Model():
             return _name(value)
@@ -62,7 +63,7 @@ def _plain(value: Any) -> Any:
         case str() | Mapping():
             return value
         case Iterable():
-            return [_plain(v) for v in value]
+            return [plain(v) for v in value]
     return value
 
 

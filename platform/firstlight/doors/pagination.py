@@ -1,0 +1,75 @@
+"""Pages of a list by the key of the last row seen, so that rows which come and go shift no page."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Any
+
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
+
+from firstlight.doors.refusals import bad_query
+
+DEFAULT, MOST = 100, 1_000
+
+
+class CursorPagination(BasePagination):
+    """`{"results": [...], "next": url|null}` in the order of `key`, which is unique in every list."""
+
+    next: str | None = None
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
+        size = limit(request)
+        rows = queryset.order_by("key")
+        if cursor := request.query_params.get("cursor"):
+            rows = rows.filter(key__gt=_key(cursor))
+        page = list(rows[: size + 1])
+        if len(page) > size:
+            self.next = replace_query_param(request.build_absolute_uri(), "cursor", _cursor(page[size - 1].key))
+        return page[:size]
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response({"results": data, "next": self.next})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "required": ["results", "next"],
+            "properties": {"results": schema, "next": {"type": ["string", "null"], "format": "uri"}},
+        }
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        size = {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT}
+        return [
+            {"name": "limit", "in": "query", "required": False, "schema": size},
+            {
+                "name": "cursor",
+                "in": "query",
+                "required": False,
+                "schema": {"type": "string"},
+                "description": "From `next` of the page before.",
+            },
+        ]
+
+
+def limit(request: Request) -> int:
+    """How many rows the client asks for."""
+    raw = request.query_params.get("limit", str(DEFAULT))
+    if not (raw.isascii() and raw.isdigit() and len(raw) < 10 and 1 <= int(raw) <= MOST):
+        raise bad_query("limit", f"A whole number from 1 to {MOST:,}.")
+    return int(raw)
+
+
+def _cursor(key: str) -> str:
+    return urlsafe_b64encode(key.encode()).decode()
+
+
+def _key(cursor: str) -> str:
+    try:
+        key = urlsafe_b64decode(cursor.encode("ascii")).decode()
+    except ValueError:
+        key = "\0"
+    if "\0" in key:
+        raise bad_query("cursor", "This is not a cursor that a page gave.")
+    return key
