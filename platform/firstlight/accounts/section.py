@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -24,7 +23,3 @@ def load(payload: bytes) -> HeldKey:
 
 def gather(parts: Mapping[str, HeldKey]) -> dict[str, HeldKey]:
     return dict(parts)
-
-
-def decide(state: dict[str, HeldKey], request: Any, answer: dict[str, Any]) -> None:
-    """Keys are checked at the door and add nothing to the answer."""

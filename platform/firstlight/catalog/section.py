@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from firstlight.catalog.models import Scenario
 
@@ -19,7 +18,3 @@ def load(payload: bytes) -> str:
 
 def gather(parts: Mapping[str, str]) -> frozenset[str]:
     return frozenset(parts.values())
-
-
-def decide(state: frozenset[str], request: Any, answer: dict[str, Any]) -> None:
-    """An unknown scenario is refused at the door; a known one adds nothing."""

@@ -31,7 +31,7 @@ class Weights(models.Model):
     The newest version wins; a stage without weights of its own takes those of the whole scenario.
     """
 
-    scenario = models.ForeignKey(Scenario, on_delete=models.CASCADE, related_name="weights")
+    scenario = models.ForeignKey(Scenario, on_delete=models.PROTECT, related_name="weights")
     stage = models.CharField(max_length=10, choices=JourneyStage.choices, blank=True, help_text="Empty: the whole.")
     version = models.PositiveIntegerField(editable=False)
     user = _weight()
