@@ -2,10 +2,10 @@
 
 A section is a module. Off the path it is *compiled* from the ORM into parts, one per experiment, campaign or
 scenario, as bytes; a web process *loads* only the parts whose bytes changed and *gathers* them into the state
-that the section's `decide` reads. `load`, `gather` and `decide` are pure.
+that the section's `decide` reads. `load`, `gather`, `decide` and `complete` are pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from importlib import import_module
@@ -44,10 +44,39 @@ class Section(Protocol):
     def gather(self, parts: Mapping[str, Any]) -> Any:
         """The state for `decide`, from all parts of the section."""
 
+
+class Deciding(Section, Protocol):
+    """A section with something to say in the answer of /allocations."""
+
     def decide(self, state: Any, request: Request, answer: dict[str, Any]) -> None:
-        """Add this section's fields to the answer of /allocations; may read what earlier sections put there."""
+        """Add this section's fields to the answer; may read what earlier sections put there.
+
+        A key that starts with "_" is a word between sections and is not sent.
+        """
+
+
+class Completing(Section, Protocol):
+    """A section that leaves some of its answer to be worked out off the path."""
+
+    def complete(self, state: Any, request: Request, answer: dict[str, Any]) -> None:
+        """Fill in, for the decision log, what was too dear to count before the answer was sent."""
+
+
+Verb = Callable[[Any, Request, dict[str, Any]], None]
 
 
 @cache
 def sections() -> tuple[Section, ...]:
     return tuple(cast(Section, import_module(path)) for path in settings.SNAPSHOT_SECTIONS)
+
+
+@cache
+def deciders() -> tuple[tuple[str, Verb], ...]:
+    """(name, decide) of the sections that decide, in the order in which they do."""
+    return tuple((s.name, cast(Deciding, s).decide) for s in sections() if hasattr(s, "decide"))
+
+
+@cache
+def completers() -> tuple[tuple[str, Verb], ...]:
+    """(name, complete) of the sections that complete, in the same order."""
+    return tuple((s.name, cast(Completing, s).complete) for s in sections() if hasattr(s, "complete"))
