@@ -11,6 +11,7 @@ SHELL := /bin/bash
 
 $(VENV)/run: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Firstlight needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@echo "Setting up $(VENV): about a minute, once."
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
 	@touch $@

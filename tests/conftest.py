@@ -1,5 +1,6 @@
 """What every test may use."""
 
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -24,3 +25,13 @@ def django_db_modify_db_settings() -> Iterator[None]:
     yield
     embedded.remove(here)
     shutil.rmtree(settings.VAR_DIR, ignore_errors=True)
+
+
+PROGRAMS = {"browser": "chromium", "redis": "redis-server"}  # what a marker needs
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Without the program a marked test is skipped on a desk, and fails where everything must be proven."""
+    for marker, program in PROGRAMS.items():
+        if item.get_closest_marker(marker) and not shutil.which(program):
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs {program}")
