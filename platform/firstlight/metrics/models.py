@@ -1,9 +1,11 @@
 """What is measured, and what was measured per scenario."""
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 
 from firstlight.catalog.models import Scenario, key_validator
+from firstlight.metrics import definitions
 
 
 class Kind(models.TextChoices):
@@ -72,17 +74,43 @@ class Metric(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        """What can be saved can be counted: each fault stands at its field."""
+        faults = {
+            "numerator_event": definitions.validate_event(self.numerator_event),
+            "numerator_filter": definitions.validate(self.numerator_filter),
+            "denominator_event": definitions.validate_denominator(self.kind, self.denominator_event),
+            "denominator_filter": definitions.validate(self.denominator_filter),
+        }
+        found = {field: [str(one) for one in several] for field, several in faults.items() if several}
+        if found:
+            raise ValidationError(found)
+
 
 class Grain(models.TextChoices):
     HOUR = "hour"
     DAY = "day"
 
 
+class MeasuredDay(models.Model):
+    """How far the measures of one UTC day follow the lake. Behind when `touched` is ahead of `measured`."""
+
+    day = models.DateField(primary_key=True)
+    touched = models.BigIntegerField(help_text="Last batch of the lake that brought what may change this day.")
+    measured = models.BigIntegerField(default=0, help_text="Batch up to which its measures count.")
+
+    class Meta:
+        ordering = ["day"]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.measured} of {self.touched}"
+
+
 class ScenarioMeasure(models.Model):
     """One scenario in one hour or day, whole (`recall_source` = "") or for one recall source.
 
-    Counts add up over recall sources; shares do not exist here, they are divided when read. `gross` and `net` are sums
-    per currency as JSON, for sums over currencies have no meaning.
+    Events add up over recall sources and windows, units do not; shares do not exist here, they are divided when read.
+    `gross` and `net` are sums per currency as JSON, for sums over currencies have no meaning.
     """
 
     scenario = models.ForeignKey(Scenario, on_delete=models.CASCADE, related_name="measures")

@@ -111,6 +111,23 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="MeasuredDay",
+            fields=[
+                ("day", models.DateField(primary_key=True, serialize=False)),
+                (
+                    "touched",
+                    models.BigIntegerField(help_text="Last batch of the lake that brought what may change this day."),
+                ),
+                (
+                    "measured",
+                    models.BigIntegerField(default=0, help_text="Batch up to which its measures count."),
+                ),
+            ],
+            options={
+                "ordering": ["day"],
+            },
+        ),
+        migrations.CreateModel(
             name="ScenarioMeasure",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),

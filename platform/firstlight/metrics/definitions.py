@@ -1,0 +1,187 @@
+"""What a metric counts, as frozen values, and what is wrong with one that cannot be counted. Pure."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from firstlight.metrics.models import Metric
+
+Op = Literal["eq", "ne", "in", "gt", "ge", "lt", "le"]
+Scalar = str | int | float
+
+TEXT = frozenset(
+    {
+        "user_id",
+        "device_id",
+        "session_id",
+        "merchant_id",
+        "item_id",
+        "scenario",
+        "trace_id",
+        "currency",
+        "order_id",
+        "recall_source",
+        "ranker",
+        "experiment",
+        "variant",
+    }
+)
+NUMBERS = frozenset({"position", "value", "score", "propensity", "phase"})
+OPS: dict[str, str] = {
+    "eq": "is",
+    "ne": "is not (or is unknown)",
+    "in": "is one of",
+    "gt": "is over",
+    "ge": "is at least",
+    "lt": "is under",
+    "le": "is at most",
+}
+ORDERED = frozenset({"gt", "ge", "lt", "le"})
+TYPES = frozenset({"visit", "exposure", "impression", "click", "cart", "order", "cancel", "refund"})
+CUSTOM = re.compile(r"x\.[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+MOST_FILTERS = 20
+MOST_VALUES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One condition on a column of the event table. An event without the field passes only `ne`."""
+
+    field: str
+    op: Op
+    value: Scalar | tuple[Scalar, ...]  # a tuple for `in` alone
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which events are summed per unit, and what each adds."""
+
+    event: str
+    adds: Literal["count", "value"]
+    filters: tuple[Filter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One metric. Its moments have one quantity per unit, a ratio's two: numerator, denominator."""
+
+    key: str
+    kind: Literal["proportion", "mean", "ratio"]
+    numerator: Source
+    denominator: Source | None = None
+    window_hours: int | None = None  # from the unit's first exposure; None: until the look
+    in_scenario: bool = True
+    direction: Literal["increase", "decrease"] = "increase"
+    objective: Literal["user", "merchant", "platform"] = "user"
+
+    @classmethod
+    def of(cls, metric: "Metric") -> "Definition":
+        """Of a stored metric that `clean` let pass."""
+        values: dict[str, Any] = {
+            "key": metric.key,
+            "kind": str(metric.kind),
+            "numerator": _source(metric.numerator_event, metric.numerator_value, metric.numerator_filter),
+            "denominator": _source(metric.denominator_event, metric.denominator_value, metric.denominator_filter)
+            if metric.denominator_event
+            else None,
+            "window_hours": metric.window_hours,
+            "in_scenario": metric.in_scenario,
+            "direction": str(metric.direction),
+            "objective": str(metric.objective),
+        }
+        return cls(**values)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        return (self.numerator,) if self.denominator is None else (self.numerator, self.denominator)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong, and where: `pointer` is a JSON pointer into what was given."""
+
+    pointer: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.pointer} {self.detail}".strip()
+
+
+def validate(filters: object) -> list[Fault]:
+    """Everything wrong with a list of filters as sent or stored; empty when it can be counted.
+
+    >>> validate([{"field": "postion", "op": "le", "value": 3}])[0].pointer
+    '/0/field'
+    """
+    if not isinstance(filters, list):
+        return [Fault("", "Give a list of filters, each with field, op and value.")]
+    if len(filters) > MOST_FILTERS:
+        return [Fault("", f"At most {MOST_FILTERS} filters.")]
+    return [fault for i, one in enumerate(filters) for fault in _faults(one, f"/{i}")]
+
+
+def validate_event(event: str) -> list[Fault]:
+    """What is wrong with an event type that a metric shall count."""
+    if event in TYPES or CUSTOM.match(event):
+        return []
+    return [Fault("", f"“{event}” is no type of event: {', '.join(sorted(TYPES))}, or x.name for your own.")]
+
+
+def validate_denominator(kind: str, event: str) -> list[Fault]:
+    """A ratio divides by events, nothing else does."""
+    if kind != "ratio":
+        return [Fault("", "Only a ratio divides; leave this empty.")] if event else []
+    return validate_event(event) if event else [Fault("", "A ratio needs the event to divide by.")]
+
+
+def _faults(one: object, at: str) -> Iterable[Fault]:
+    if not isinstance(one, Mapping):
+        yield Fault(at, "A filter has field, op and value.")
+        return
+    yield from (Fault(f"{at}/{name}", "is missing.") for name in ("field", "op", "value") if name not in one)
+    yield from (Fault(f"{at}/{name}", "is not known here.") for name in one if name not in ("field", "op", "value"))
+    if {"field", "op", "value"} <= one.keys():
+        yield from _misfits(one["field"], one["op"], one["value"], at)
+
+
+def _misfits(field: object, op: object, value: object, at: str) -> Iterable[Fault]:
+    if not isinstance(field, str) or field not in TEXT | NUMBERS:
+        yield Fault(f"{at}/field", f"is no column that can be filtered: {', '.join(sorted(TEXT | NUMBERS))}.")
+    elif not isinstance(op, str) or op not in OPS:
+        yield Fault(f"{at}/op", f"is none of {', '.join(OPS)}.")
+    elif op in ORDERED and field in TEXT:
+        yield Fault(f"{at}/op", f"cannot order “{field}”, which is text: use eq, ne or in.")
+    else:
+        yield from _misfit_values(field, op, value, f"{at}/value")
+
+
+def _misfit_values(field: str, op: str, value: object, at: str) -> Iterable[Fault]:
+    if op != "in":
+        if not _fits(field, value):
+            yield Fault(at, f"should be {_wanted(field)}.")
+    elif not isinstance(value, list) or not 1 <= len(value) <= MOST_VALUES:
+        yield Fault(at, f"should be a list of 1 to {MOST_VALUES} values.")
+    else:
+        yield from (
+            Fault(f"{at}/{i}", f"should be {_wanted(field)}.") for i, v in enumerate(value) if not _fits(field, v)
+        )
+
+
+def _fits(field: str, value: object) -> bool:
+    if field in TEXT:
+        return isinstance(value, str) and 1 <= len(value) <= 200 and "\0" not in value
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e14  # NaN fails as well
+
+
+def _wanted(field: str) -> str:
+    return "text of 1 to 200 characters" if field in TEXT else "a number of at most 14 digits"
+
+
+def _source(event: str, adds: str, filters: list[dict[str, Any]]) -> Source:
+    return Source(event, "value" if adds == "value" else "count", tuple(_filter(**one) for one in filters))
+
+
+def _filter(field: str, op: Op, value: Any) -> Filter:
+    return Filter(field, op, tuple(value) if op == "in" else value)
