@@ -1,0 +1,113 @@
+"""From the inbox to the lake, exactly once.
+
+A batch is a range of PostgreSQL transaction ids, written down before a row is read. It ends below the oldest
+transaction that still runs, so nothing can join it any more, and a second try reads the very same rows. The lake keeps
+the batch's number in the commit that brings the rows. Whoever is killed, wherever, leaves one of three states, and
+`flush` goes on from each: not drawn up (draw), drawn up but not in the lake (write), in the lake but not marked (mark).
+"""
+
+from datetime import UTC, datetime
+from io import BytesIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from django.utils import timezone
+from pyarrow import json as arrow_json
+
+from firstlight.events import inbox
+from firstlight.lake import table
+from firstlight.lake.models import Batch
+from firstlight.lake.schema import EVENTS
+from firstlight.postgres import locks
+
+MOST_EVENTS = 200_000  # in one commit: about 100 MB of JSON, and a second or two to do again
+
+# `at` comes as microseconds; `day` and `batch` are not the sender's to say.
+LINE = pa.schema([f.with_type(pa.int64()) if f.name == "at" else f for f in EVENTS if f.name not in {"day", "batch"}])
+
+
+class WentBack(RuntimeError):
+    """Transaction ids are lower than those already carried: the database came from a dump into a new server."""
+
+
+def flush() -> int:
+    """Carry all that the inbox has to the lake; how many events went. Raises `locks.Busy` while another one does it."""
+    carried = 0
+    with locks.alone("flush"):
+        while (batch := _on_its_way() or _drawn_up()) is not None:
+            carried += _carry(batch)
+    return carried
+
+
+def _on_its_way() -> Batch | None:
+    return Batch.objects.filter(committed_at=None).first()
+
+
+def _drawn_up() -> Batch | None:
+    """The next batch, written down; None when nothing waits."""
+    last = Batch.objects.first()
+    start = last.to_xact if last else 0
+    with inbox.connected() as connection:
+        row = connection.execute(
+            """
+            SELECT max(xact)::text::bigint, pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM (
+                SELECT xact FROM events_inbox
+                WHERE xact >= %s::text::xid8 AND xact < pg_snapshot_xmin(pg_current_snapshot())
+                ORDER BY xact LIMIT %s
+            ) waiting
+            """,
+            [start, MOST_EVENTS],
+        ).fetchone()
+    last_xact, oldest_running = row or (None, start)
+    if oldest_running < start:
+        raise WentBack(f"transaction {oldest_running} follows {start}: see “Restoring” in docs/operations.md")
+    if last_xact is None:
+        return None
+    # The last transaction is taken whole: a batch holds at most one call's events more than MOST_EVENTS.
+    return Batch.objects.create(number=last.number + 1 if last else 1, from_xact=start, to_xact=last_xact + 1)
+
+
+def _carry(batch: Batch) -> int:
+    """Write it unless the lake has it, and mark it."""
+    events = read(batch)
+    table.append(batch.number, events)
+    Batch.objects.filter(pk=batch.pk).update(committed_at=timezone.now(), n_events=events.num_rows)
+    return int(events.num_rows)
+
+
+def read(batch: Batch) -> pa.Table:
+    """The rows of a batch with the columns of the lake."""
+    with inbox.connected() as connection, connection.cursor(binary=True) as cursor:
+        # One row a transaction, its lines joined by the server: a row an event takes half as long again.
+        cursor.execute(
+            """
+            SELECT convert_to(string_agg(payload, E'\\n'), 'UTF8') FROM events_inbox
+            WHERE xact >= %s::text::xid8 AND xact < %s::text::xid8 GROUP BY xact
+            """,
+            [batch.from_xact, batch.to_xact],
+        )
+        return columns(b"\n".join(lines for (lines,) in cursor), batch.number)
+
+
+def columns(lines: bytes, batch: int) -> pa.Table:
+    """JSON lines of the inbox as columns of the lake."""
+    if not lines:
+        return EVENTS.empty_table()
+    parsed = arrow_json.read_json(
+        BytesIO(lines),
+        read_options=arrow_json.ReadOptions(block_size=16 << 20),
+        parse_options=arrow_json.ParseOptions(explicit_schema=LINE, unexpected_field_behavior="error"),
+    )
+    at = parsed["at"].cast(pa.timestamp("us"))
+    known = {name: parsed[name] for name in LINE.names} | {
+        "at": at,
+        "day": pc.cast(at, pa.date32()),
+        "batch": pa.chunked_array([pa.repeat(pa.scalar(batch, pa.int64()), parsed.num_rows)]),
+    }
+    return pa.table([known[name] for name in EVENTS.names], schema=EVENTS)
+
+
+def waiting_since() -> datetime | None:
+    """When the batch on its way was drawn up; None when none is. A time that stays long ago needs a person."""
+    batch = _on_its_way()
+    return batch.drawn_at.astimezone(UTC) if batch else None

@@ -1,0 +1,167 @@
+"""The inbox: events, durable and deduplicated, until they are carried to the lake.
+
+The table is partitioned by the day of receipt (UTC). An event is a duplicate when its id stands in the partition of
+today, which the primary key decides, or in one of the days before, which the insert looks up.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+
+import psycopg
+from django.conf import settings
+from django.db import connections
+from psycopg import sql
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from firstlight.events.parse import InboxRow
+from firstlight.postgres.locks import lock_key
+
+PATIENCE = 3.0  # seconds to wait for a connection before the caller is told to come again
+MIDNIGHT = timedelta(minutes=1)
+
+STORE = """
+    INSERT INTO events_inbox (event_id, day, payload)
+    SELECT event_id, %(today)s, payload FROM arrived
+    WHERE NOT EXISTS (
+        SELECT FROM events_inbox kept
+        WHERE kept.event_id = arrived.event_id AND kept.day >= %(oldest)s AND kept.day < %(today)s
+    )
+    ON CONFLICT DO NOTHING
+"""
+
+
+class Stored(NamedTuple):
+    accepted: int
+    duplicates: int
+
+
+class Unavailable(Exception):
+    """The database is away; nothing was stored."""
+
+
+def store(rows: Sequence[InboxRow], *, at: datetime | None = None) -> Stored:
+    """Store what is not there yet; durable when it returns. Raises `Unavailable`. `at` is the time of receipt."""
+    if not rows:
+        return Stored(0, 0)
+    now = at or datetime.now(UTC)
+    try:
+        with connected() as connection:
+            accepted = _store(connection, rows, now)
+    except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise Unavailable(str(error)) from error
+    return Stored(accepted, len(rows) - accepted)
+
+
+def _store(connection: psycopg.Connection[Any], rows: Sequence[InboxRow], now: datetime) -> int:
+    try:
+        return _insert(connection, rows, now)
+    except psycopg.errors.CheckViolation:  # no partition for this day: the hourly task has not run for days
+        make_day(connection, now.date())
+        return _insert(connection, rows, now)
+
+
+def _insert(connection: psycopg.Connection[Any], rows: Sequence[InboxRow], now: datetime) -> int:
+    today = now.date()
+    with connection.transaction(), connection.cursor() as cursor:
+        if _is_near_midnight(now):
+            # Two calls on the two sides of midnight would not see each other's rows: here they take turns.
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("inbox midnight")])
+        cursor.execute("CREATE TEMP TABLE IF NOT EXISTS arrived (event_id uuid, payload text) ON COMMIT DELETE ROWS")
+        with cursor.copy("COPY arrived FROM STDIN") as copy:
+            copy.write(b"".join(map(_copy_line, rows)))
+        cursor.execute(STORE, {"today": today, "oldest": today - timedelta(days=settings.INBOX_KEEP_DAYS - 1)})
+        return cursor.rowcount
+
+
+def _copy_line(row: InboxRow) -> bytes:
+    # Of what COPY's text format escapes, one line of JSON can hold the backslash alone.
+    return b"%b\t%b\n" % (row.event_id.encode(), row.payload.replace(b"\\", b"\\\\"))
+
+
+def _is_near_midnight(now: datetime) -> bool:
+    return (now + MIDNIGHT).date() != (now - MIDNIGHT).date()
+
+
+# --- days -----------------------------------------------------------------------------------------------------------
+def make_day(connection: psycopg.Connection[Any], day: date) -> None:
+    """The partition of a day, if it is not there; safe when several do it at once."""
+    statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF events_inbox FOR VALUES FROM ({}) TO ({})")
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("inbox days")])
+        connection.execute(statement.format(_partition(day), str(day), str(day + timedelta(days=1))))
+
+
+def days(connection: psycopg.Connection[Any]) -> list[date]:
+    """The days that have a partition, in order."""
+    found = connection.execute(
+        "SELECT relid::text FROM pg_partition_tree('events_inbox') WHERE isleaf AND relid::text ~ '_[0-9]{8}$'"
+    )
+    return sorted(datetime.strptime(name[-8:], "%Y%m%d").date() for (name,) in found)  # noqa: DTZ007 - a name
+
+
+def drop_day(connection: psycopg.Connection[Any], day: date, *, carried_below: int) -> bool:
+    """Forget a day if all of it is in the lake (its transactions lie below `carried_below`); whether it went."""
+    with connection.transaction():
+        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(_partition(day)))
+        left = connection.execute(
+            sql.SQL("SELECT 1 FROM {} WHERE xact >= %s::text::xid8 LIMIT 1").format(_partition(day)), [carried_below]
+        ).fetchone()
+        if left is None:
+            connection.execute(sql.SQL("DROP TABLE {}").format(_partition(day)))
+    return left is None
+
+
+def _partition(day: date) -> sql.Identifier:
+    return sql.Identifier(f"events_inbox_{day:%Y%m%d}")
+
+
+# --- connections ----------------------------------------------------------------------------------------------------
+_opening = threading.Lock()
+_pool: ConnectionPool[Any] | None = None
+
+
+@contextmanager
+def connected() -> Iterator[psycopg.Connection[Any]]:
+    """A connection of this process's own pool: the hot path does not pass through Django's."""
+    with _opened().connection(PATIENCE) as connection:
+        yield connection
+
+
+def _opened() -> ConnectionPool[Any]:
+    global _pool  # noqa: PLW0603 - one pool a process
+    with _opening:
+        if _pool is None:
+            database = connections["default"].get_connection_params()
+            wanted = {k: v for k, v in database.items() if k not in {"context", "cursor_factory"}}
+            _pool = ConnectionPool(
+                kwargs={**wanted, "autocommit": True, "application_name": "inbox"},
+                min_size=0,
+                max_size=8,
+                max_idle=60,
+                check=ConnectionPool.check_connection,
+                reconnect_timeout=10,
+                open=True,
+            )
+        return _pool
+
+
+def close() -> None:
+    """Let go of the connections; the next call opens new ones."""
+    global _pool  # noqa: PLW0603
+    with _opening:
+        if _pool is not None:
+            _pool.close()
+        _pool = None
+
+
+def _forget_after_fork() -> None:
+    """A child must not talk on its parent's connections."""
+    global _pool, _opening
+    _pool, _opening = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

@@ -1,0 +1,52 @@
+"""Reading the lake: an Ibis table over the active files of the Delta log, through an engine in this process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ibis
+from django.conf import settings
+
+from firstlight.kernel.windows import Window
+from firstlight.lake import table
+from firstlight.lake.schema import EVENTS
+
+
+@contextmanager
+def events(window: Window, *, until_batch: int | None = None) -> Iterator[Any]:
+    """The event table over the days that `window` touches, as an Ibis table with the columns of `lake.schema`.
+
+    Rows are pruned by day, not cut to the window's hours. `until_batch` leaves out what later batches brought, so that
+    a reader that names its watermark finds the same rows again. An empty lake is an empty table.
+    """
+    connection = _connection()
+    try:
+        rows = _rows(connection, window)
+        yield rows if until_batch is None else rows.filter(rows.batch <= until_batch)
+    finally:
+        connection.disconnect()
+
+
+def _connection() -> Any:
+    """An engine of its own for each reader: no state is shared, and its memory is given back."""
+    return ibis.duckdb.connect(
+        memory_limit=settings.ENGINE_MEMORY,
+        preserve_insertion_order=False,  # a group-by over 20 M rows needs a third less memory
+        temp_directory=str(settings.VAR_DIR / "spill"),
+    )
+
+
+def _rows(connection: Any, window: Window) -> Any:
+    days = list(window.days())
+    lake = table.opened()
+    files = table.files(lake, days) if lake else []
+    if lake is None or not files:
+        return connection.create_table("events", schema=ibis.Schema.from_pyarrow(EVENTS), temp=True)
+    if table.is_local():
+        # `day` stands in the folder's name; by name, so that a column which came later is null in older files.
+        rows = connection.read_parquet(files, table_name="events", hive_partitioning=True, union_by_name=True)
+        return rows.cast({"day": "date"}).select(EVENTS.names)
+    # An object store is read through the Delta library: the engine would need an extension from the network.
+    data = lake.to_pyarrow_dataset(file_pruning_predicate=[("day", "in", [str(day) for day in days])])
+    connection.con.register("events", data)
+    return connection.table("events").select(EVENTS.names)

@@ -1,0 +1,69 @@
+"""The event table: a Delta Lake table, appended to once per batch, whoever tries again."""
+
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+from django.conf import settings
+
+from firstlight.lake.schema import EVENTS
+
+APPLICATION = "inbox"  # whose transaction ids the Delta log keeps: the number of the last batch it has
+
+
+def append(batch: int, events: pa.Table) -> None:
+    """Commit these rows as this batch; nothing happens when the lake has it already.
+
+    Rows and transaction id enter the Delta log in one atomic commit, so a batch is in the lake whole or not at all.
+    Raises `ValueError` when the columns are not those of `lake.schema`.
+    """
+    if events.schema != EVENTS:
+        raise ValueError(f"these are not the columns of the event table: {events.schema.names}")
+    if batch <= latest_batch():
+        return
+    write_deltalake(
+        address(),
+        events,
+        mode="append",
+        partition_by=["day"],
+        commit_properties=CommitProperties(app_transactions=[Transaction(APPLICATION, batch)]),
+    )
+
+
+def latest_batch() -> int:
+    """Number of the last batch that the lake has; 0 when there is none."""
+    table = opened()
+    return (table.transaction_version(APPLICATION) or 0) if table else 0
+
+
+def opened() -> DeltaTable | None:
+    """The table as it is now; None before the first append."""
+    try:
+        return DeltaTable(address())
+    except TableNotFoundError:
+        return None
+
+
+def files(table: DeltaTable, days: Iterable[date]) -> list[str]:
+    """Active files that hold events of these days."""
+    wanted = [str(day) for day in days]
+    return list(table.file_uris(file_pruning_predicate=[("day", "in", wanted)])) if wanted else []
+
+
+def is_local() -> bool:
+    return urlsplit(settings.LAKE_URL).scheme == "file"
+
+
+def address() -> str:
+    """Where the table is; a folder of this machine is made."""
+    parts = urlsplit(settings.LAKE_URL)
+    if not is_local():
+        return f"{settings.LAKE_URL.rstrip('/')}/events"
+    folder = Path(url2pathname(parts.path)) / "events"
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder)
