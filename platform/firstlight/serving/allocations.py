@@ -1,0 +1,84 @@
+"""POST /api/v1/allocations: one snapshot, one question, one answer. No query, no clock in the answer, no chance."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+from firstlight.accounts.keys import HeldKey
+from firstlight.serving import access, journal, questions, wire
+from firstlight.serving.decisions import Decision
+from firstlight.serving.wire import Answer, Environ, Refusal
+from firstlight.snapshots.memory import Held
+from firstlight.snapshots.sections import Request, deciders
+
+EXPIRES_IN = 10  # seconds for which a client may keep an answer
+
+log = structlog.get_logger(__name__)
+_encoder = msgspec.json.Encoder()
+
+
+def allocate(environ: Environ) -> Answer:
+    held = access.snapshot()
+    key = access.admit(environ, held, "allocate")
+    wire.media_type(environ, "application/json")
+    return Answer(200, _encoder.encode(_allocated(held, key, wire.body(environ), datetime.now(UTC))))
+
+
+def allocate_batch(environ: Environ) -> Answer:
+    """An answer or a problem for each, in order, all from the same snapshot."""
+    held = access.snapshot()
+    key = access.admit(environ, held, "allocate")
+    wire.media_type(environ, "application/json")
+    at = datetime.now(UTC)
+    results = [_allocated_or_refused(held, key, raw, at) for raw in questions.parse_batch(wire.body(environ))]
+    return Answer(200, _encoder.encode({"results": results}))
+
+
+def decide(held: Held, request: Request) -> dict[str, Any]:
+    """What every section has to say, in their order. The same snapshot and request give the same answer, bit for bit.
+
+    Keys that start with "_" are words between sections.
+    """
+    answer: dict[str, Any] = {
+        "trace_id": request.trace_id,
+        "snapshot": held.number,
+        "expires_in": EXPIRES_IN,
+        "scenario": request.scenario,
+        "journey_stage": None,
+        "experiments": [],
+        "parameters": {},
+        "objectives": None,
+        "discovery": [],
+    }
+    for name, verb in deciders():
+        verb(held.states[name], request, answer)
+    return answer
+
+
+def _allocated(held: Held, key: HeldKey, body: bytes | msgspec.Raw, at: datetime) -> dict[str, Any]:
+    request, logged = questions.parse(body, at)
+    if request.scenario not in held.state("scenarios"):
+        raise questions.unknown_scenario(request.scenario)
+    if key.scenarios and request.scenario not in key.scenarios:
+        raise Refusal(403, f"The key is not for the scenario “{request.scenario}”.")
+    answer = _decided(held, request)
+    if logged:
+        journal.add(Decision(held, request, answer))
+    return {name: value for name, value in answer.items() if name[0] != "_"}
+
+
+def _allocated_or_refused(held: Held, key: HeldKey, body: msgspec.Raw, at: datetime) -> dict[str, Any]:
+    try:
+        return _allocated(held, key, body, at)
+    except Refusal as refusal:
+        return refusal.document()
+
+
+def _decided(held: Held, request: Request) -> dict[str, Any]:
+    try:
+        return decide(held, request)
+    except Exception as error:
+        log.exception("allocation failed", trace_id=request.trace_id, scenario=request.scenario, snapshot=held.number)
+        raise Refusal(500, f"Our mistake; it is logged under trace {request.trace_id}.") from error

@@ -1,0 +1,71 @@
+"""The first door: hot paths are answered here, everything else by Django behind it."""
+
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import structlog
+import uuid_utils
+
+from firstlight.serving import allocations, ingest, meters, probes
+from firstlight.serving.wire import Answer, Environ, Headers, Refusal
+
+log = structlog.get_logger(__name__)
+
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+
+class Door(NamedTuple):
+    methods: tuple[str, ...]
+    answer: Callable[[Environ], Answer]
+
+
+POST, GET = ("POST",), ("GET", "HEAD")
+
+DOORS = {
+    "/api/v1/allocations": Door(POST, allocations.allocate),
+    "/api/v1/allocations/batch": Door(POST, allocations.allocate_batch),
+    "/api/v1/events": Door(POST, ingest.ingest),
+    "/healthz": Door(GET, probes.healthz),
+    "/readyz": Door(GET, probes.readyz),
+    "/metrics": Door(GET, probes.metrics),
+}
+STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+ALWAYS: Headers = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+
+
+class Dispatcher:
+    """A WSGI application in front of another one."""
+
+    def __init__(self, behind: Application) -> None:
+        self.behind = behind
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        door = DOORS.get(path)
+        if door is None:
+            return self.behind(environ, start_response)
+        began = perf_counter()
+        status, body, content_type, headers = _answered(door, environ)
+        start_response(
+            STATUS_LINES[status],
+            [("Content-Type", content_type), ("Content-Length", str(len(body))), *ALWAYS, *headers],
+        )
+        meters.answers(path, status).inc()
+        meters.seconds(path).observe(perf_counter() - began)
+        return [body if environ["REQUEST_METHOD"] != "HEAD" else b""]
+
+
+def _answered(door: Door, environ: Environ) -> Answer:
+    """Always an answer: a refusal is one, and so is a mistake of ours."""
+    try:
+        if environ["REQUEST_METHOD"] not in door.methods:
+            raise Refusal(405, f"Use {door.methods[0]}.", headers=(("Allow", ", ".join(door.methods)),))
+        return door.answer(environ)
+    except Refusal as refusal:
+        return refusal.answer()
+    except Exception:
+        trace_id = str(uuid_utils.uuid7())
+        log.exception("request failed", trace_id=trace_id, path=environ["PATH_INFO"])
+        return Refusal(500, f"Our mistake; it is logged under trace {trace_id}.").answer()

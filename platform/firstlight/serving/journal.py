@@ -1,0 +1,185 @@
+"""The decision log: decisions wait in memory for a moment and are written in batches into the inbox of all events.
+
+A request only appends to a queue. A thread completes and encodes what came, and stores it. While the database is
+away, encoded rows wait for it, up to a bound; what is past the bound is counted, told in the log, in /readyz and in
+/metrics, never lost in silence.
+"""
+
+import atexit
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
+
+import structlog
+
+from firstlight.events import inbox
+from firstlight.events.parse import InboxRow
+from firstlight.serving import decisions, meters
+from firstlight.serving.decisions import Decision
+
+PERIOD = 0.2  # seconds between two writes
+BATCH = 1_000  # rows
+MOST_QUEUED = 20_000  # decisions not encoded yet, about 4 KB each
+MOST_WAITING = 200_000  # rows
+MOST_BYTES = 256 * 2**20  # of rows
+PATIENCE = 5  # tries with a batch that the database is there for but will not take
+LAST_WORDS = 10.0  # seconds for the flush at the end of the process
+SILENCE = 60.0  # seconds between two log lines about the same trouble
+
+log = structlog.get_logger(__name__)
+
+Store = Callable[[Sequence[InboxRow]], Any]
+
+
+class Journal:
+    """The queue, the rows that wait, and the thread between them and the inbox."""
+
+    def __init__(self, store: Store, *, most_queued: int = MOST_QUEUED, most_waiting: int = MOST_WAITING) -> None:
+        self._store = store
+        self._most_queued, self._most_waiting = most_queued, most_waiting
+        self._queue: deque[Decision] = deque()
+        self._rows: deque[InboxRow] = deque()
+        self._bytes = 0  # of self._rows
+        self._failures = 0  # in a row, of the batch in front
+        self._said_at = float("-inf")
+        self._said_dropped = 0
+        self._counting = threading.Lock()
+        self._writing = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.dropped = 0
+
+    def add(self, decision: Decision) -> None:
+        """Called by requests: must neither wait nor fail."""
+        if len(self._queue) < self._most_queued:
+            self._queue.append(decision)
+        else:
+            self._drop(1)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue) + len(self._rows)
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, as far as the database lets us."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(LAST_WORDS)
+        if self.waiting:
+            log.error("decisions lost at the end of the process", decisions=self.waiting)
+
+    def write(self) -> None:
+        """Store all that came so far; what cannot be stored now waits."""
+        with self._writing:
+            self._encode()
+            while self._rows and self._store_batch():
+                self._encode()
+        self._report()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(PERIOD):
+            self.write()
+        self.write()
+
+    def _encode(self) -> None:
+        """Turn queued decisions into rows while there is room."""
+        while self._queue and len(self._rows) < self._most_waiting and self._bytes < MOST_BYTES:
+            decision = self._queue.popleft()
+            try:
+                row = decisions.row(self._completed(decision))
+            except Exception:
+                log.exception("decision not logged", trace_id=decision.request.trace_id)
+                self._drop(1)
+                continue
+            self._rows.append(row)
+            self._bytes += len(row.payload)
+
+    def _completed(self, decision: Decision) -> Decision:
+        """As it is when we fall behind: what is left open can be counted from its snapshot, a lost row cannot."""
+        if len(self._queue) > self._most_queued // 2:
+            meters.incomplete.inc()
+            return decision
+        return decisions.completed(decision)
+
+    def _store_batch(self) -> bool:
+        """Whether the rows in front made way."""
+        batch = list(islice(self._rows, BATCH))
+        try:
+            self._store(batch)
+        except inbox.Unavailable as error:
+            self._say("decisions wait for the database", reason=str(error))
+            return False
+        except Exception as error:
+            return self._give_up_in_time(batch, error)
+        self._leave(batch)
+        return True
+
+    def _give_up_in_time(self, batch: Sequence[InboxRow], error: Exception) -> bool:
+        """A batch that the database refuses again and again must not hold up all that come after it."""
+        self._failures += 1
+        self._say("decisions not taken", reason=f"{type(error).__name__}: {error}", tries=self._failures)
+        if self._failures < PATIENCE:
+            return False
+        self._drop(len(batch))
+        self._leave(batch)
+        return True
+
+    def _leave(self, batch: Sequence[InboxRow]) -> None:
+        for _ in batch:
+            self._bytes -= len(self._rows.popleft().payload)
+        self._failures = 0
+
+    def _drop(self, n: int) -> None:
+        with self._counting:
+            self.dropped += n
+        meters.dropped.inc(n)
+
+    def _report(self) -> None:
+        meters.observe(self.waiting)
+        if self.dropped > self._said_dropped and self._say("decisions dropped", dropped=self.dropped):
+            self._said_dropped = self.dropped
+
+    def _say(self, event: str, **facts: Any) -> bool:
+        if time.monotonic() - self._said_at < SILENCE:
+            return False
+        self._said_at = time.monotonic()
+        log.error(event, waiting=self.waiting, **facts)
+        return True
+
+
+_journal: Journal | None = None
+_opening = threading.Lock()
+
+
+def add(decision: Decision) -> None:
+    (_journal or opened()).add(decision)
+
+
+def opened() -> Journal:
+    """The journal of this process, whose thread starts with the first decision."""
+    global _journal  # noqa: PLW0603 - one per process
+    with _opening:
+        if _journal is None:
+            _journal = Journal(inbox.store)
+            _journal.start()
+            atexit.register(_journal.stop)
+        return _journal
+
+
+def _after_fork() -> None:
+    """What waits is the parent's to write."""
+    global _journal, _opening
+    if _journal is not None:
+        atexit.unregister(_journal.stop)
+    _journal, _opening = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

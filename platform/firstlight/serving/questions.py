@@ -1,0 +1,142 @@
+"""A question of the recommender: from bytes to a checked request, or to what is wrong with it and where."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+import msgspec
+import uuid_utils
+from msgspec import Meta
+
+from firstlight.doors import problems
+from firstlight.serving.wire import Refusal
+from firstlight.snapshots.sections import Request
+
+ATTRIBUTES_BYTES = 16 * 2**10
+MOST_REQUESTS = 1_000  # in a batch
+LONGEST_DETAIL = 300  # characters: a detail may quote the client's text
+
+Id = Annotated[str, Meta(min_length=1, max_length=200)]
+Ids = Annotated[list[Id], Meta(max_length=1_000)]
+
+
+class _Strict(msgspec.Struct, forbid_unknown_fields=True):
+    """A field that nobody reads is most likely a misspelt one."""
+
+
+class Unit(_Strict):
+    user_id: Id | None = None
+    device_id: Id | None = None
+    session_id: Id | None = None
+    merchant_id: Id | None = None
+    item_id: Id | None = None
+
+
+class Recent(_Strict):
+    event: Annotated[str, Meta(min_length=1, max_length=50)]
+    item_id: Id | None = None
+    at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class Eligible(_Strict):
+    category: Ids | None = None
+
+
+class Asked(_Strict):
+    """The body of POST /api/v1/allocations. Names: docs/api.md."""
+
+    unit: Unit
+    scenario: Id
+    trace_id: Id | None = None
+    attributes: Annotated[dict[str, Any], Meta(max_length=100)] = {}
+    recent: Annotated[list[Recent], Meta(max_length=200)] = []
+    slots: Annotated[int, Meta(ge=1, le=500)] | None = None
+    exclude_items: Ids = []
+    eligible: Eligible | None = None
+    propensities: bool = False
+    log: bool = True
+
+
+class AskedBatch(_Strict):
+    requests: Annotated[list[msgspec.Raw], Meta(max_length=MOST_REQUESTS)]
+
+
+class Question(NamedTuple):
+    request: Request
+    logged: bool
+
+
+T = TypeVar("T")
+_one, _batch = msgspec.json.Decoder(Asked), msgspec.json.Decoder(AskedBatch)
+_encoder = msgspec.json.Encoder()
+
+
+def parse(body: bytes | msgspec.Raw, at: datetime) -> Question:
+    """The question, with a trace id of its own if it brought none; raises `Refusal` 400 or 422."""
+    asked = decode(_one, body)
+    unit = {name: key for name in Unit.__struct_fields__ if (key := getattr(asked.unit, name)) is not None}
+    if not unit:
+        raise _wrong("/unit", "At least one id is needed.")
+    if asked.attributes:
+        _check_size(asked.attributes)
+    request = Request(
+        unit=unit,
+        scenario=asked.scenario,
+        trace_id=asked.trace_id or str(uuid_utils.uuid7()),
+        at=at,
+        attributes=asked.attributes,
+        recent=tuple(msgspec.to_builtins(asked.recent)),
+        slots=asked.slots,
+        exclude_items=frozenset(asked.exclude_items),
+        eligible=_named(asked.eligible),
+        propensities=asked.propensities,
+    )
+    return Question(request, asked.log)
+
+
+def parse_batch(body: bytes) -> list[msgspec.Raw]:
+    """The questions of a batch, each to be parsed by itself: a bad one does not sink the others."""
+    return decode(_batch, body).requests
+
+
+def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _misfit(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal(400, f"The body is not JSON: {error}"[:LONGEST_DETAIL]) from error
+
+
+def unknown_scenario(scenario: str) -> Refusal:
+    return _wrong("/scenario", f"There is no scenario “{scenario}”.")
+
+
+def _named(eligible: Eligible | None) -> dict[str, list[str]]:
+    return {"category": eligible.category} if eligible and eligible.category is not None else {}
+
+
+def _check_size(attributes: dict[str, Any]) -> None:
+    try:
+        size = len(_encoder.encode(attributes))
+    except RecursionError as error:
+        raise _wrong("/attributes", "Nested too deep.") from error
+    if size > ATTRIBUTES_BYTES:
+        raise _wrong("/attributes", f"More than {ATTRIBUTES_BYTES} bytes of JSON.")
+
+
+def _wrong(pointer: str, detail: str) -> Refusal:
+    return Refusal(422, "The request is not as the contract has it.", [{"pointer": pointer, "detail": detail}])
+
+
+def _misfit(message: str) -> Refusal:
+    """msgspec says “… - at `$.unit.user_id`”; a field it misses or does not know is named before that."""
+    told, _, path = message.rpartition(" - at `$") if " - at `$" in message else (message, "", "")
+    steps: list[object] = []
+    for name, index in re.findall(r"\.(\w+)|\[(\d+|\.\.\.)\]", path):
+        if index == "...":  # a key of the client's, which msgspec does not name
+            break
+        steps.append(name or index)
+    if field := re.search(r"(?:required|unknown) field `(.*)`", told, re.DOTALL):
+        steps.append(field[1][:LONGEST_DETAIL])
+    return _wrong(problems.pointer(*steps), told[:LONGEST_DETAIL])
