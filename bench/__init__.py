@@ -1,0 +1,1 @@
+"""Benchmarks: each prints its figure and its ratio to a named reference, timed in the same run."""

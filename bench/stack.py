@@ -1,0 +1,61 @@
+"""What a benchmark runs against: an empty platform of its own."""
+
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+from django.conf import settings
+from django.core.management import call_command
+
+from firstlight.demo import processes
+from firstlight.postgres import embedded
+
+ROOT = Path(settings.ROOT)
+
+
+@contextmanager
+def database() -> Iterator[None]:
+    """A migrated database in this process's VAR_DIR, durable as in production, gone afterwards."""
+    here = embedded.cluster(settings.VAR_DIR)
+    try:
+        with embedded.running(settings.VAR_DIR):
+            call_command("migrate", verbosity=0)
+            yield
+    finally:
+        embedded.remove(here)
+
+
+@contextmanager
+def web(application: str = "firstlight.wsgi:application", *, ready: str = "/healthz") -> Iterator[str]:
+    """A WSGI application as `make up` serves it (granian, 2 workers); gives its address."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    serve = ("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "2")
+    program = processes.Program("web", (sys.executable, *serve, application))
+    environment = {"PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}"}
+    with processes.running([program], environment=environment, logs=Path(settings.VAR_DIR) / "log") as children:
+        address = f"http://127.0.0.1:{port}"
+        _wait(address + ready, children)
+        yield address
+
+
+def _wait(url: str, children: list[processes.Child]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        processes.check(children)
+        try:
+            if httpx.get(url).status_code < 500:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise TimeoutError(f"{url} did not answer within a minute")
+
+
+def line(name: str, figure: str, reference: str, ratio: float) -> None:
+    print(f"{name:<10} {figure}   reference: {reference}   ratio {ratio:.2f}", flush=True)
