@@ -163,6 +163,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"Value": "firstlight.metrics.models.Value"},
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "firstlight.openapi.complete",
+    ],
 }
 
 # --- workers --------------------------------------------------------------------------------------------------------
@@ -188,6 +193,7 @@ CELERY_BEAT_SCHEDULE = {
         ("publish", "firstlight.snapshots.tasks.publish", 30.0),
         ("compact the lake", "firstlight.lake.tasks.compact", 3600.0),
         ("prepare and retire inbox days", "firstlight.events.tasks.keep_inbox", 3600.0),
+        ("forget delivered messages", "firstlight.events.tasks.forget_messages", 3600.0),
         ("forget old snapshots", "firstlight.snapshots.tasks.forget_old", 86_400.0),
     ]
 }

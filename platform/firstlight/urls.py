@@ -1,8 +1,41 @@
 """Addresses. The hot paths (allocations, events) are answered before Django, in wsgi.py."""
 
+from typing import Any
+
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
+
+from firstlight.catalog import api as catalog
+from firstlight.doors import refusals
+from firstlight.metrics import api as metrics
+from firstlight.objectives import api as objectives
+
+LIST: dict[str, Any] = {"get": "list", "put": "update"}
+ONE: dict[str, Any] = {"get": "retrieve", "put": "update"}
+
+router = SimpleRouter()
+router.register("scenarios", catalog.Scenarios, "scenario")
+router.register("metrics", metrics.Metrics, "metric")
+
+v1: list[URLPattern | URLResolver] = [
+    *router.urls,
+    path("items/", catalog.Items.as_view(LIST)),
+    path("merchants/", catalog.Merchants.as_view(LIST)),
+    path("objectives/", objectives.Objectives.as_view({"get": "list"})),
+    path("objectives/<str:scenario>/", objectives.Objectives.as_view(ONE)),
+]
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", include(v1)),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema")),
+    re_path("^api/(?P<path>.*)$", refusals.absent),
+    path("admin/console/", include("firstlight.console.urls")),
     path("admin/", admin.site.urls),
 ]
+
+handler400, handler403, handler404, handler500 = (
+    f"firstlight.doors.refusals.{name}" for name in ("bad_request", "forbidden", "not_found", "failed")
+)

@@ -1,6 +1,6 @@
 """Pages of a list by the key of the last row seen, so that rows which come and go shift no page."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from typing import Any
 
 from rest_framework.pagination import BasePagination
@@ -67,7 +67,7 @@ def _cursor(key: str) -> str:
 
 def _key(cursor: str) -> str:
     try:
-        key = urlsafe_b64decode(cursor.encode("ascii")).decode()
+        key = b64decode(cursor.encode("ascii"), b"-_", validate=True).decode()
     except ValueError:
         key = "\0"
     if "\0" in key:

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
@@ -32,6 +33,12 @@ class Unprocessable(exceptions.APIException):
         super().__init__(_count(self.errors))
 
 
+class Unavailable(exceptions.APIException):
+    """Something we stand on is away for the moment."""
+
+    status_code = 503
+
+
 def bad_query(parameter: str, detail: str) -> Unprocessable:
     return Unprocessable([{"parameter": parameter, "detail": detail}])
 
@@ -47,6 +54,8 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
         case exceptions.Throttled():
             wait = math.ceil(getattr(exc, "wait", None) or 1)
             return _answer(429, str(exc.detail), headers={"Retry-After": str(wait)})
+        case Unavailable():
+            return _answer(503, str(exc.detail), headers={"Retry-After": str(RETRY_SECONDS)})
         case exceptions.APIException():
             challenge = getattr(exc, "auth_header", None)
             return _answer(
@@ -88,6 +97,7 @@ def places(detail: Any, *steps: object) -> Iterator[Place]:
 # --- what Django itself refuses -------------------------------------------------------------------------------------
 
 
+@csrf_exempt  # the token of a form that does not exist is not what is wrong here
 def absent(request: HttpRequest, path: str = "") -> HttpResponse:
     """The last route under /api/: Django would answer in HTML, or redirect a POST into a GET to add a slash."""
     return _document(404, "There is no such address. Addresses of the REST API end in a slash.")

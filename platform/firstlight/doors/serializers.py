@@ -1,18 +1,74 @@
-"""Serializers that take nothing they do not know."""
+"""Serializers and fields that take nothing they do not know."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 
-class Strict(serializers.BaseSerializer):  # type: ignore[type-arg]
+class Strict(serializers.Serializer[Any]):
     """Refuses fields it has no use for, so that a misspelt one is not silently lost. Read-only fields may come back."""
-
-    fields: Mapping[str, Any]
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
         if unknown:
             raise serializers.ValidationError({field: ["There is no such field."] for field in unknown})
         return super().to_internal_value(data)
+
+
+class Fraction(serializers.DecimalField):
+    """An exact fraction, a JSON number on the wire."""
+
+    def __init__(self, *, decimals: int = 3, low: str = "0", high: str = "1", **kwargs: Any) -> None:
+        super().__init__(
+            max_digits=decimals + 1,
+            decimal_places=decimals,
+            min_value=Decimal(low),
+            max_value=Decimal(high),
+            coerce_to_string=False,
+            **kwargs,
+        )
+
+    def to_representation(self, value: Any) -> Any:
+        return float(value)
+
+
+SCALAR: dict[str, Any] = {
+    "oneOf": [
+        {"type": "string", "maxLength": 1000},
+        {"type": "number", "minimum": -1e15, "maximum": 1e15},
+        {"type": "boolean"},
+    ]
+}
+
+
+@extend_schema_field({"type": "object", "maxProperties": 100, "additionalProperties": SCALAR})
+class Parameters(serializers.Field[Any, Any, Any, Any]):
+    """Names and plain values: {"ranker": "din", "recall.i2i.quota": 120}."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("Send an object of names and values.")
+        if len(data) > 100:
+            raise serializers.ValidationError("At most 100 parameters.")
+        if faults := {name: [fault] for name, value in data.items() if (fault := _fault(name, value))}:
+            raise serializers.ValidationError(faults)
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+def _fault(name: str, value: object) -> str:
+    if not 1 <= len(name) <= 100:
+        return "A name has 1 to 100 characters."
+    match value:
+        case str() if len(value) > 1000:
+            return "A text has at most 1,000 characters."
+        case str() | bool():
+            return ""
+        case int() | float() if abs(value) <= 1e15:  # beyond, a double no longer tells whole numbers apart
+            return ""
+    return "A value is a text, a number up to 1e15, or true or false."

@@ -1,0 +1,155 @@
+"""The generated schema made whole: the hot paths, which REST framework does not serve, and the refusals of them all."""
+
+from typing import Any
+
+import msgspec
+
+from firstlight.doors.problems import CONTENT_TYPE
+from firstlight.events import parse
+from firstlight.serving import questions
+
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "RFC 9457",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "JSON pointer into the body"},
+                    "parameter": {"type": "string", "description": "Name of a query parameter"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+REFUSALS = {
+    "400": "Malformed",
+    "401": "No key, or an unknown or revoked one",
+    "403": "The key lacks the scope, or the role the permission",
+    "404": "There is nothing of this name",
+    "405": "Not with this method",
+    "406": "Only JSON can be had",
+    "409": "Not now, in words",
+    "413": "Too large",
+    "415": "Wrong content type",
+    "422": "Well-formed but wrong",
+    "429": "Too fast",
+    "503": "What it stands on is away",
+}
+
+
+def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """drf-spectacular's postprocessing hook."""
+    result["components"]["schemas"] |= {"Problem": PROBLEM} | _components()
+    result["paths"] |= hot_paths()
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation["responses"] = refusals() | operation["responses"]
+    return result
+
+
+def refusals() -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {s: {"description": words, "content": {CONTENT_TYPE: {"schema": schema}}} for s, words in REFUSALS.items()}
+
+
+class Assigned(msgspec.Struct):
+    experiment: str
+    variant: str
+    phase: int
+    in_holdout: bool
+
+
+class InForce(msgspec.Struct):
+    weights: dict[str, float]
+    source: str  # default, scenario, stage or experiment:<key>
+    version: int
+
+
+class Discovered(msgspec.Struct):
+    position: int
+    item_id: str
+    campaign: str
+    table: int
+    row: int | None
+    propensity: float | None
+    source: str
+
+
+class Allocation(msgspec.Struct):
+    """The answer of POST /api/v1/allocations."""
+
+    trace_id: str
+    snapshot: int
+    expires_in: int  # seconds
+    scenario: str
+    journey_stage: str | None
+    experiments: list[Assigned]
+    parameters: dict[str, Any]
+    objectives: InForce | None
+    discovery: list[Discovered]
+
+
+class Stored(msgspec.Struct):
+    """The answer of POST /api/v1/events: what is durable, what was known, what was refused."""
+
+    accepted: int
+    duplicates: int
+    rejected: list[parse.Rejection]
+
+
+def hot_paths() -> dict[str, Any]:
+    asked, allocation, event, stored = _schemas()[0]
+    either = {"oneOf": [allocation, {"$ref": "#/components/schemas/Problem"}]}
+    batch = _object(requests={"type": "array", "items": asked, "maxItems": questions.MOST_REQUESTS})
+    events = {
+        "application/json": {"schema": {"type": "array", "items": event, "maxItems": parse.MAX_EVENTS}},
+        "application/x-ndjson": {"schema": {"type": "string"}},
+    }
+    return {
+        "/api/v1/allocations": _post("allocations_create", _json(asked), allocation),
+        "/api/v1/allocations/batch": _post(
+            "allocations_batch", _json(batch), _object(results={"type": "array", "items": either})
+        ),
+        "/api/v1/events": _post("events_create", events, stored),
+    }
+
+
+def _post(name: str, content: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "post": {
+            "operationId": name,
+            "tags": ["hot"],
+            "security": [{"key": []}],
+            "requestBody": {"required": True, "content": content},
+            "responses": {"200": {"description": "", "content": _json(answer)}},
+        }
+    }
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _schemas() -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
+    """From the very types that decode the requests, so that the two cannot differ."""
+    return msgspec.json.schema_components(
+        (questions.Asked, Allocation, parse.Event, Stored), ref_template="#/components/schemas/{name}"
+    )
+
+
+def _components() -> dict[str, Any]:
+    return _schemas()[1]
