@@ -9,6 +9,7 @@ from rest_framework.routers import SimpleRouter
 
 from firstlight.catalog import api as catalog
 from firstlight.doors import refusals
+from firstlight.events import api as events
 from firstlight.metrics import api as metrics
 from firstlight.objectives import api as objectives
 
@@ -25,6 +26,7 @@ v1: list[URLPattern | URLResolver] = [
     path("merchants/", catalog.Merchants.as_view(LIST)),
     path("objectives/", objectives.Objectives.as_view({"get": "list"})),
     path("objectives/<str:scenario>/", objectives.Objectives.as_view(ONE)),
+    path("traces/<str:trace_id>/", events.TraceView.as_view()),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

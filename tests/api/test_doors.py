@@ -61,19 +61,12 @@ def test_a_session_cannot_write_without_its_token(person):
     assert not Scenario.objects.exists()
 
 
-@pytest.mark.parametrize(
-    "path", ["/api/", "/api/v1/", "/api/v2/scenarios/", "/api/v1/scenarios", "/api/v1/scenarios/x/y"]
-)
-@pytest.mark.parametrize("method", ["get", "post", "put", "delete"])
+@pytest.mark.parametrize("path", ["", "v1/", "v2/scenarios/", "v1/scenarios", "v1/scenarios/x/y", "%00", "../x"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
 @pytest.mark.parametrize("debug", [False, True])
 def test_an_unknown_address_is_a_problem_and_never_a_page(api, path, method, debug):
     with override_settings(DEBUG=debug):
-        assert (
-            api.send(
-                method, path.removeprefix("/api/v1") if path.startswith("/api/v1") else "/../.." + path
-            ).status_code
-            == 404
-        )
+        assert api.generic(method, f"/api/{path}").status_code == 404
 
 
 @pytest.mark.parametrize("method", ["put", "delete", "options", "trace"])
