@@ -1,0 +1,128 @@
+"""Forms of an experiment: every refusal stands beside the field it is about, in words."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
+
+from experiments.models import Arm, Experiment, ExperimentMetric, MetricRole
+
+OBJECTIVES = ("user", "merchant", "platform")
+
+
+class JsonField(forms.JSONField):
+    """JSON as people type it; says where it went wrong."""
+
+    def __init__(self, example: str, **kwargs: Any) -> None:
+        widget = UnfoldAdminTextareaWidget(
+            attrs={"class": "fl-json", "rows": 1, "placeholder": example, "spellcheck": "false"}
+        )
+        super().__init__(widget=widget, required=False, **kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return super().to_python(value)
+        except ValidationError as refusal:
+            raise ValidationError(f"This is not JSON: {_where(str(value))}.") from refusal
+
+
+def _where(text: str) -> str:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return f"{error.msg[:1].lower()}{error.msg[1:]} at character {error.pos + 1}"
+    return "unexpected text"
+
+
+class ExperimentForm(forms.ModelForm[Experiment]):
+    class Meta:
+        widgets = {"scenarios": UnfoldAdminCheckboxSelectMultipleWidget}
+        help_texts = {
+            "key": "What the recommender and the events call it. It cannot change later.",
+            "scenarios": "Where it runs; its metrics count what happens there.",
+            "unit": "What is put into an arm and stays there. User is right unless people are unknown.",
+            "confidence": "0.95: of 100 experiments without any effect, 5 would seem to have one.",
+        }
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        first, end = found.get("first_bucket"), found.get("end_bucket")
+        if first is not None and end is not None and first >= end:
+            self.add_error("end_bucket", "The end must lie behind the start.")
+        return found
+
+
+class ArmForm(forms.ModelForm[Arm]):
+    parameters = JsonField('{"ranker": "din"}', help_text="What the recommender reads, as JSON.")
+    objective_weights = JsonField(
+        '{"user": 0.6, "merchant": 0.2, "platform": 0.2}', help_text="Empty: the scenario's own."
+    )
+
+    class Meta:
+        model = Arm
+        fields = ("key", "name", "weight", "parameters", "objective_weights")
+
+    def clean_parameters(self) -> dict[str, Any]:
+        given = self.cleaned_data["parameters"]
+        if given in (None, ""):
+            return {}
+        if not isinstance(given, dict):
+            raise ValidationError('Write names and values in braces: {"ranker": "din"}.')
+        return given
+
+    def clean_objective_weights(self) -> dict[str, Any] | None:
+        given = self.cleaned_data["objective_weights"]
+        if given in (None, "", {}):
+            return None
+        if not isinstance(given, dict) or set(given) != set(OBJECTIVES):
+            raise ValidationError("Name exactly user, merchant and platform.")
+        if any(isinstance(x, bool) or not isinstance(x, int | float) or not 0 <= x <= 1 for x in given.values()):
+            raise ValidationError("Each weight is a number from 0 to 1.")
+        if abs(sum(given.values()) - 1) > 1e-9:
+            raise ValidationError(f"The weights sum to {sum(given.values()):g}; they must sum to 1.")
+        return given
+
+
+class ArmFormSet(forms.BaseInlineFormSet[Arm, Experiment, ArmForm]):
+    """The first arm is the control; the weights of all sum to 1."""
+
+    def clean(self) -> None:
+        super().clean()
+        kept = self._kept()
+        if any(form.errors for form in kept):
+            return
+        weights = [form.cleaned_data["weight"] for form in kept]
+        if weights and (total := sum(weights, Decimal(0))) != 1:
+            kept[-1].add_error("weight", f"The weights sum to {total.normalize():f}; they must sum to 1.")
+        self._place(kept)
+
+    def _kept(self) -> list[ArmForm]:
+        return [f for f in self.forms if (f.instance.pk or f.has_changed()) and not self._should_delete_form(f)]
+
+    def _place(self, kept: list[ArmForm]) -> None:
+        """New arms come after those that are there."""
+        position = max((f.instance.position for f in self.initial_forms), default=-1)
+        for form in kept:
+            if form.instance.pk is None:
+                position += 1
+                form.instance.position = position
+
+
+class MeasuredForm(forms.ModelForm[ExperimentMetric]):
+    class Meta:
+        model = ExperimentMetric
+        fields = ("metric", "role", "margin")
+        help_texts = {"role": "A goal decides; a guardrail must not get worse than its margin."}
+
+
+class MeasuredFormSet(forms.BaseInlineFormSet[ExperimentMetric, Experiment, MeasuredForm]):
+    def clean(self) -> None:
+        super().clean()
+        kept = [f for f in self.forms if (f.instance.pk or f.has_changed()) and not self._should_delete_form(f)]
+        if any(form.errors for form in kept) or not kept:
+            return
+        if all(form.cleaned_data["role"] != MetricRole.PRIMARY for form in kept):
+            kept[0].add_error("role", "One metric at least must be the goal.")
