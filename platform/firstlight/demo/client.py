@@ -1,7 +1,8 @@
 """The demo's talk with the API, over HTTP like anybody's."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
 import httpx
@@ -41,17 +42,19 @@ def wait_until_ready(api: httpx.Client, check: Callable[[], None], *, patience: 
     raise Refused(f"The web server was not ready after {patience:.0f} s: {said}")
 
 
-def send(api: httpx.Client, events: Sequence[dict[str, Any]], advance: Advance) -> int:
+def send(api: httpx.Client, events: Iterable[dict[str, Any]], advance: Advance) -> int:
     """Send all events as NDJSON; how many were new. One rejected event is a fault of ours, and raised."""
-    accepted = 0
-    for start in range(0, len(events), BATCH):
-        body = _encoder.encode_lines(events[start : start + BATCH])
+    accepted = sent = 0
+    left = iter(events)
+    while batch := list(islice(left, BATCH)):
+        body = _encoder.encode_lines(batch)
         answer = api.post("/api/v1/events", content=body, headers={"Content-Type": "application/x-ndjson"})
         told = _told(answer)
         if told["rejected"]:
             raise Refused(f"{len(told['rejected'])} events were rejected, the first because: {told['rejected'][0]}")
         accepted += told["accepted"]
-        advance(start + BATCH)
+        sent += len(batch)
+        advance(sent)
     return accepted
 
 

@@ -60,14 +60,17 @@ def start(program: Program, *, environment: dict[str, str], log: Path) -> Child:
 
 
 def stop(children: Sequence[Child], *, grace: float = GRACE) -> None:
-    """Ask every group to end, wait, then make it: also the grandchildren of a child that is gone already."""
+    """Ask every child to end, wait, and kill what is left of its group."""
     for child in children:
-        _signal(child, signal.SIGTERM)
+        # The child alone, not its group: a Celery worker whose pool is told as well waits for it for ever.
+        child.process.terminate()
     deadline = time.monotonic() + grace
-    while any(_group_lives(child) for child in children) and time.monotonic() < deadline:
-        time.sleep(0.05)
     for child in children:
-        _signal(child, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.process.wait(max(0.0, deadline - time.monotonic()))
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.process.pid, signal.SIGKILL)
         child.process.wait()
 
 
@@ -95,20 +98,6 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in held.items():
             signal.signal(number, handler)
-
-
-def _group_lives(child: Child) -> bool:
-    child.process.poll()  # reaps it: a zombie would count as alive
-    try:
-        os.killpg(child.process.pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _signal(child: Child, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.process.pid, number)
 
 
 def _how(code: int) -> str:

@@ -11,6 +11,7 @@ WEEK = timedelta(weeks=1)
 FIRST_DAY = datetime.fromisoformat("2019-11-24T00:00:00+00:00")
 LAST_DAY_ENDS = datetime.fromisoformat("2019-12-01T00:00:00+00:00")
 CLICK_FOLLOWS = timedelta(seconds=1)  # the logs give a click no time of its own
+UNIT_PREFIX = "obd-"
 _NAMES = uuid.uuid5(uuid.NAMESPACE_URL, "https://arxiv.org/abs/2008.07146")
 
 
@@ -37,7 +38,7 @@ def events(impressions: Iterable[Impression], by: timedelta) -> Iterator[dict[st
 
 
 def _events(shown: Impression, by: timedelta) -> Iterator[dict[str, Any]]:
-    name = f"obd-{shown.campaign}-{shown.arm}-{shown.row:05}"
+    name = f"{UNIT_PREFIX}{shown.campaign}-{shown.arm}-{shown.row:05}"
     at = shown.at + by
     common = {"unit": {"session_id": name}, "scenario": shown.campaign, "trace_id": str(uuid.uuid5(_NAMES, name))}
     assigned = {"experiment": experiment_key(shown.campaign), "variant": shown.arm}

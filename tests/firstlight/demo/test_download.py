@@ -7,13 +7,13 @@ import pytest
 from firstlight.demo import download
 
 
-def test_a_cached_archive_needs_no_network(monkeypatch, tmp_path: Path, archive: Path) -> None:
+def test_a_cached_archive_needs_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, archive: Path) -> None:
     (tmp_path / download.ARCHIVE).write_bytes(archive.read_bytes())
     monkeypatch.setattr(download.subprocess, "run", lambda *_, **__: pytest.fail("asked the network"))
     assert download.fetch(tmp_path) == tmp_path / download.ARCHIVE
 
 
-def test_offline_it_says_what_to_do(monkeypatch, tmp_path: Path) -> None:
+def test_offline_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -24,7 +24,7 @@ def test_offline_it_says_what_to_do(monkeypatch, tmp_path: Path) -> None:
         download.fetch(tmp_path)
 
 
-def test_a_spoilt_archive_is_not_used(monkeypatch, tmp_path: Path) -> None:
+def test_a_spoilt_archive_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / download.ARCHIVE).write_bytes(b"half a download")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")

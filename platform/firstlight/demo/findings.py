@@ -1,0 +1,64 @@
+"""What was found in one scenario, as the report tells it. Pure: from stored results to plain values.
+
+A number that is withheld is `{"withheld": reason}`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scipy.special import betaincinv
+
+from bandits.models import Posterior
+from firstlight.demo.shop import PRIMARY, SECONDARY
+
+N_LEADERS = 5
+TAIL = 0.025  # on either side of a 95 % interval
+
+NOTE = (
+    "The data has no user id, so each impression is a unit of its own: intervals and p-values take impressions of one "
+    "person as independent. Times are shifted by whole weeks into the recent past."
+)
+
+Found = dict[str, Any]
+
+
+def arms(results: Found) -> Found:
+    """Per arm: impressions, clicks, and their ratio."""
+    return {
+        arm["arm"]: {
+            "impressions": round(arm["denominator"] or 0),
+            "clicks": round(arm["numerator"]),
+            "rate": arm["mean"],
+        }
+        for arm in _metric(results, SECONDARY)["arms"]
+    }
+
+
+def effect(results: Found) -> Found:
+    """Lift over the control with its interval, p, the check of the sample ratio, and the verdict."""
+    (estimate,) = _metric(results, PRIMARY)["estimates"]
+    lift = estimate["lift"]
+    given = "withheld" not in lift
+    return {
+        "lift": lift["value"] if given else lift,
+        "interval": [lift["low"], lift["high"]] if given else lift,
+        "p": estimate["p"] if estimate["p"] is not None else estimate["difference"],
+        "srm_p": next(check["p"] for check in results["health"] if check["check"] == "sample_ratio"),
+        "verdict": results["verdict"]["sentence"],
+    }
+
+
+def leaders(posterior: Posterior) -> list[Found]:
+    """The items of highest posterior mean, with equal-tailed 95 % intervals."""
+    counts = zip(posterior.items, posterior.trials, posterior.successes, strict=True)
+    beliefs = [(item, posterior.prior_a + won, posterior.prior_b + tried - won) for item, tried, won in counts]
+    best = sorted(beliefs, key=lambda row: row[1] / (row[1] + row[2]), reverse=True)
+    return [
+        {"item": item, "mean": a / (a + b), "interval": [float(betaincinv(a, b, q)) for q in (TAIL, 1 - TAIL)]}
+        for item, a, b in best[:N_LEADERS]
+    ]
+
+
+def _metric(results: Mapping[str, Any], key: str) -> Found:
+    found: Found = next(metric for metric in results["metrics"] if metric["metric"] == key)
+    return found
