@@ -5,13 +5,13 @@ away, encoded rows wait for it, up to a bound; what is past the bound is counted
 /metrics, never lost in silence.
 """
 
-import atexit
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
+from multiprocessing.util import Finalize
 from typing import Any
 
 import structlog
@@ -22,7 +22,7 @@ from firstlight.serving import decisions, meters
 from firstlight.serving.decisions import Decision
 
 PERIOD = 0.2  # seconds between two writes
-BATCH = 1_000  # rows
+BATCH = 5_000  # rows
 MOST_QUEUED = 20_000  # decisions not encoded yet, about 4 KB each
 MOST_WAITING = 200_000  # rows
 MOST_BYTES = 256 * 2**20  # of rows
@@ -170,15 +170,14 @@ def opened() -> Journal:
         if _journal is None:
             _journal = Journal(inbox.store)
             _journal.start()
-            atexit.register(_journal.stop)
+            # Not atexit: granian forks its web processes by multiprocessing, whose children end without it.
+            Finalize(None, _journal.stop, exitpriority=0)
         return _journal
 
 
 def _after_fork() -> None:
     """What waits is the parent's to write."""
     global _journal, _opening
-    if _journal is not None:
-        atexit.unregister(_journal.stop)
     _journal, _opening = None, threading.Lock()
 
 

@@ -53,10 +53,10 @@ def fill(here: Journal, held: Held, n: int) -> list[str]:
 
 def test_what_is_added_is_stored_in_order_in_batches(held: Held, box: Inbox) -> None:
     here = Journal(box.store)
-    traces = fill(here, held, 2_500)
+    traces = fill(here, held, 12_500)
     here.write()
     assert box.traces == traces
-    assert [len(b) for b in box.batches] == [1_000, 1_000, 500]
+    assert [len(b) for b in box.batches] == [5_000, 5_000, 2_500]
     assert (here.waiting, here.dropped) == (0, 0)
 
 
