@@ -1,7 +1,7 @@
 """The inbox: events, durable and deduplicated, until they are carried to the lake.
 
 The table is partitioned by the day of receipt (UTC). An event is a duplicate when its id stands in the partition of
-today, which the primary key decides, or in one of the days before, which the insert looks up.
+today, which the primary key decides, or in one of the days around it, which the insert looks up.
 """
 
 import os
@@ -28,7 +28,8 @@ STORE = """
     SELECT event_id, %(today)s, payload FROM arrived
     WHERE NOT EXISTS (
         SELECT FROM events_inbox kept
-        WHERE kept.event_id = arrived.event_id AND kept.day >= %(oldest)s AND kept.day < %(today)s
+        WHERE kept.event_id = arrived.event_id
+        AND kept.day >= %(oldest)s AND kept.day <= %(tomorrow)s AND kept.day <> %(today)s
     )
     ON CONFLICT DO NOTHING
 """
@@ -73,7 +74,9 @@ def _insert(connection: psycopg.Connection[Any], rows: Sequence[InboxRow], now: 
         cursor.execute("CREATE TEMP TABLE IF NOT EXISTS arrived (event_id uuid, payload text) ON COMMIT DELETE ROWS")
         with cursor.copy("COPY arrived FROM STDIN") as copy:
             copy.write(b"".join(map(_copy_line, rows)))
-        cursor.execute(STORE, {"today": today, "oldest": today - timedelta(days=settings.INBOX_KEEP_DAYS - 1)})
+        # Tomorrow too: at midnight another call may be there already.
+        oldest, tomorrow = today - timedelta(days=settings.INBOX_KEEP_DAYS - 1), today + timedelta(days=1)
+        cursor.execute(STORE, {"today": today, "oldest": oldest, "tomorrow": tomorrow})
         return cursor.rowcount
 
 

@@ -137,6 +137,8 @@ class Bounds(NamedTuple):
     scenarios: frozenset[str] | None  # None: every one
 
 
+BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # no JSON, or deeper than anyone needs
+
 _array = msgspec.json.Decoder(list[Event])
 _array_of_anything = msgspec.json.Decoder(list[msgspec.Raw])
 _event = msgspec.json.Decoder(Event)
@@ -155,7 +157,7 @@ def parse(
     lines = content_type == "application/x-ndjson"
     try:
         events: Sequence[Event] | None = _event.decode_lines(body) if lines else _array.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):  # ValidationError is one of them
+    except BROKEN:
         events = None
     if events is not None and b"\\u0000" not in body:
         _count(len(events))
@@ -222,10 +224,7 @@ def _check(event: Event, bounds: Bounds) -> None:
 def _properties(properties: dict[str, Any] | None) -> str | None:
     if not properties:
         return None
-    try:
-        encoded = _encoder.encode(properties)
-    except OverflowError as error:
-        raise Refused("/properties", f"A number is too large: {error}") from error
+    encoded = _encoder.encode(properties)
     if len(encoded) > MAX_PROPERTIES:
         raise Refused("/properties", f"More than {MAX_PROPERTIES:,} bytes.")
     return encoded.decode()
@@ -239,7 +238,7 @@ def _count(n: int) -> None:
 def _raw_array(body: bytes) -> list[bytes]:
     try:
         return [bytes(raw) for raw in _array_of_anything.decode(body)]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except BROKEN as error:
         raise Malformed(f"Expected a JSON array of events: {error}") from error
 
 
@@ -264,7 +263,7 @@ def _decoded(text: bytes) -> Event:
         event = _event.decode(text)
     except msgspec.ValidationError as error:
         raise Refused(*_located(str(error))) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except BROKEN as error:
         raise Refused("", f"Not a JSON object: {error}") from error
     for name, value in _texts(msgspec.to_builtins(event)):
         if "\x00" in value:
