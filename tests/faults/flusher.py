@@ -29,7 +29,7 @@ def main(database: str, place: str = "") -> None:
         case "before append":
             table.append = _dies  # type: ignore[assignment]
         case "after append":
-            table.append = _then_dies(table.append)  # type: ignore[assignment]
+            table.append = _then_dies(table.append)
         case "after drawing":
             Batch.objects.create = _then_dies(Batch.objects.create)  # type: ignore[method-assign]
     print("ready", flush=True)

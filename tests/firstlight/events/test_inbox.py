@@ -76,7 +76,7 @@ def test_two_senders_on_the_two_sides_of_midnight_store_an_event_once() -> None:
     for _ in range(20):
         sent = rows(50)
         with ThreadPoolExecutor(2) as pool:
-            stored = list(pool.map(lambda at, sent=sent: inbox.store(sent, at=at), sides))  # type: ignore[misc]
+            stored = list(pool.map(lambda at, sent=sent: inbox.store(sent, at=at), sides))
         assert sum(s.accepted for s in stored) == 50
 
 

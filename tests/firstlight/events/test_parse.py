@@ -32,7 +32,8 @@ def click(**changes: Any) -> dict[str, Any]:
 
 
 def take(*events: Any, **options: Any) -> Parsed:
-    return parse(json.dumps(events).encode(), "application/json", **({"at": NOW, "may_backfill": False} | options))
+    asked: dict[str, Any] = {"at": NOW, "may_backfill": False} | options
+    return parse(json.dumps(events).encode(), "application/json", **asked)
 
 
 def refusal(**changes: Any) -> Rejection:
