@@ -6,16 +6,20 @@ Must not import prometheus_client, which decides at its import whether it shares
 import contextlib
 import os
 import shutil
+import socket
 from pathlib import Path
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def share_meters(var_dir: Path) -> None:
-    """Name the folder after the server, the parent of all its web processes; remove those of servers that ended."""
+    """Name the folder after the server, the parent of all its web processes; remove those of servers that ended.
+
+    Process ids mean something on one host only, and hosts may share a volume.
+    """
     if VARIABLE in os.environ:
         return
-    folder = var_dir / "meters"
+    folder = var_dir / "meters" / socket.gethostname()
     for other in folder.glob("*"):
         if not is_alive(int(other.name)):
             shutil.rmtree(other, ignore_errors=True)

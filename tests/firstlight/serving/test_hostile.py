@@ -170,6 +170,12 @@ def test_numbers_without_measure_never_break_it(client: Client, stored: Any, num
     stored()
 
 
+def test_a_place_inside_of_attributes_is_pointed_at_as_far_as_it_is_known(client: Client) -> None:
+    got = client.post(HERE, b'{"unit":{"user_id":"u"},"scenario":"home_feed","attributes":{"a":1e999}}')
+    check(got, 422)
+    assert got.json["errors"][0]["pointer"] == "/attributes"
+
+
 @patient
 @given(values)
 def test_any_json_gets_a_right_answer(client: Client, value: Any) -> None:
