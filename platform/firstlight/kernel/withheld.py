@@ -8,6 +8,7 @@ class Reason(StrEnum):
     """Why there is no number. The value is shown to people."""
 
     TOO_FEW_UNITS = "fewer than two units in an arm"
+    TOO_FEW_EXPECTED = "fewer than five units expected in an arm"
     NO_SPREAD = "neither arm varies"
     NO_DENOMINATOR = "the denominator is zero"
     UNBOUNDED_LIFT = "too little data for a percentage"

@@ -1,0 +1,1 @@
+"""Statistics of A/B tests. Pure: moments in, estimates or `Withheld` out."""
