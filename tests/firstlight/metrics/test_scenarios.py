@@ -255,8 +255,8 @@ def loops(rows: list[dict[str, Any]]) -> dict[tuple[str, str, str, datetime], di
                         people[("buyers", *key)].add(who(r))
                     if any(window - timedelta(days=7) <= h < window for h in seen[scenario, who(r)]):
                         people[("returning_units", *key)].add(who(r))
-    for (name, *key), several in people.items():
-        found[tuple(key)][name] = len(several)  # type: ignore[index]
+    for (name, scenario, grain, by, window), several in people.items():
+        found[scenario, grain, by, window][name] = len(several)
     return found
 
 

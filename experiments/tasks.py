@@ -1,0 +1,29 @@
+"""Analyse by the clock and on demand, one at a time per experiment."""
+
+from contextlib import suppress
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from experiments import analysis
+from experiments.models import Experiment, Status
+from firstlight.postgres import locks
+
+
+@shared_task
+def analyse(*, experiment_id: int, **_: Any) -> None:
+    """Look once. Busy means that somebody looks already; gone or never started, that there is nothing to see."""
+    with (
+        suppress(locks.Busy, Experiment.DoesNotExist, analysis.UnableToLook),
+        locks.alone("analyse", str(experiment_id)),
+    ):
+        analysis.look(experiment_id, at=timezone.now())
+
+
+@shared_task(time_limit=60, soft_time_limit=50)
+def analyse_running(**_: Any) -> None:
+    """Ask for a look at every experiment that may show something new."""
+    for experiment in Experiment.objects.exclude(status=Status.DRAFT):
+        if analysis.is_open(experiment):
+            analyse.delay(experiment_id=experiment.pk)
