@@ -1,4 +1,4 @@
-"""What was found in one scenario, as the report tells it. Pure: from stored results to plain values.
+"""What was found in one scenario, as the report tells it: from stored results to plain values.
 
 A number that is withheld is `{"withheld": reason}`.
 """
@@ -9,8 +9,9 @@ from typing import Any
 from scipy.special import betaincinv
 
 from bandits.models import Posterior
-from firstlight.demo.shop import PRIMARY, SECONDARY
 
+PRIMARY = "click_through"  # the metric that decides: share of units that clicked
+SECONDARY = "click_rate"  # clicks per impression
 N_LEADERS = 5
 TAIL = 0.025  # on either side of a 95 % interval
 

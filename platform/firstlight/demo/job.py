@@ -60,5 +60,5 @@ def _shift() -> timedelta:
 
 def _found(campaign: str) -> dict[str, Any]:
     results = Experiment.objects.get(key=translation.experiment_key(campaign)).looks.latest().results
-    posterior = Campaign.objects.get(key=shop.campaign_key(campaign)).posteriors.latest()
+    posterior = Campaign.objects.get(key=translation.campaign_key(campaign)).posteriors.latest()
     return {"arms": findings.arms(results)} | findings.effect(results) | {"leaders": findings.leaders(posterior)}

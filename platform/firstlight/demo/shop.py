@@ -14,19 +14,14 @@ from experiments import lifecycle as experiments
 from experiments.models import Arm, Experiment, ExperimentMetric, MetricRole, Unit
 from firstlight.catalog import upsert
 from firstlight.catalog.models import Scenario
+from firstlight.demo.findings import PRIMARY, SECONDARY
 from firstlight.demo.open_bandit import ARMS, CAMPAIGNS, Garment
-from firstlight.demo.translation import experiment_key, item_key
+from firstlight.demo.translation import campaign_key, experiment_key, item_key
 from firstlight.metrics.models import Metric
 
 ACTOR = "demo"
-PRIMARY = "click_through"  # share of units that clicked
-SECONDARY = "click_rate"  # clicks per impression
 MEASURED = {PRIMARY: MetricRole.PRIMARY, SECONDARY: MetricRole.SECONDARY}
 POSITIONS = [1, 2, 3]  # the shop's page shows three items side by side
-
-
-def campaign_key(campaign: str) -> str:
-    return f"discover-{campaign}"
 
 
 def open_up(garments: Sequence[Garment], at: datetime) -> None:

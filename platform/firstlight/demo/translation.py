@@ -24,6 +24,10 @@ def experiment_key(campaign: str) -> str:
     return f"open-bandit-{campaign}"
 
 
+def campaign_key(campaign: str) -> str:
+    return f"discover-{campaign}"
+
+
 def item_key(campaign: str, item: int) -> str:
     return f"{campaign}-{item}"
 

@@ -49,7 +49,7 @@ class Workers:
         return look is not None and sum(arm["units"] for arm in look.results["arms"]) >= self.impressions
 
     def _is_learnt(self, campaign: str) -> bool:
-        posterior = Campaign.objects.get(key=shop.campaign_key(campaign)).posteriors.first()
+        posterior = Campaign.objects.get(key=translation.campaign_key(campaign)).posteriors.first()
         return posterior is not None and sum(posterior.trials) >= self.impressions
 
     def _all(self, done: Callable[[str], bool], what: str, ask: Callable[[], object], advance: Advance) -> None:

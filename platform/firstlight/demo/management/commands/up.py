@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import signal
 import time
 from argparse import ArgumentParser
@@ -35,6 +36,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, headless: bool, **__: Any) -> None:
         console = Console(soft_wrap=headless)
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request would bury the bars
         # A terminal that closes and a supervisor that says stop end this as Ctrl-C does: in order.
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)
