@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
+from experiments import api as experiments
 from firstlight.catalog import api as catalog
 from firstlight.doors import refusals
 from firstlight.events import api as events
@@ -18,10 +19,13 @@ ONE: dict[str, Any] = {"get": "retrieve", "put": "update"}
 
 router = SimpleRouter()
 router.register("scenarios", catalog.Scenarios, "scenario")
+router.register("layers", experiments.Layers, "layer")
+router.register("experiments", experiments.Experiments, "experiment")
 router.register("metrics", metrics.Metrics, "metric")
 
 v1: list[URLPattern | URLResolver] = [
     *router.urls,
+    path("scenarios/<str:key>/metrics", metrics.ScenarioMetrics.as_view({"get": "retrieve"})),
     path("items/", catalog.Items.as_view(LIST)),
     path("merchants/", catalog.Merchants.as_view(LIST)),
     path("objectives/", objectives.Objectives.as_view({"get": "list"})),

@@ -29,8 +29,7 @@ class ApiClient(Client):
 
     def send(self, method, path, body=None, **extra):
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        kind = {"content_type": "application/json"} if body is not None else {}
-        return getattr(self, method)(f"/api/v1{path}", data, **kind, **extra)
+        return self.generic(method.upper(), f"/api/v1{path}", data, "application/json", **extra)
 
 
 @pytest.fixture

@@ -33,8 +33,8 @@ class Scenarios(Resource):
 
 
 class ItemSerializer(serializers.ModelSerializer[Item]):
-    merchant = serializers.SlugRelatedField[Any](slug_field="key", read_only=True)
-    category = serializers.SlugRelatedField[Any](slug_field="key", read_only=True)
+    merchant = serializers.SlugRelatedField[Any](slug_field="key", read_only=True, allow_null=True)
+    category = serializers.SlugRelatedField[Any](slug_field="key", read_only=True, allow_null=True)
 
     class Meta:
         model = Item

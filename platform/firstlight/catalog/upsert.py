@@ -5,7 +5,7 @@ A field that a row leaves out keeps its value. Merchants and categories that ite
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
@@ -83,7 +83,7 @@ def _read(rows: Sequence[Mapping[str, Any]], kind: type[Row]) -> list[dict[str, 
         try:
             fields = msgspec.structs.asdict(msgspec.convert(row, kind))
             _check(fields, index, seen)
-            read.append({name: value for name, value in fields.items() if value is not UNSET})
+            read.append({name: _in_utc(value) for name, value in fields.items() if value is not UNSET})
         except msgspec.ValidationError as error:
             faults.append(_place(index, str(error)))
     if faults:
@@ -102,6 +102,11 @@ def _check(fields: dict[str, Any], index: int, seen: dict[str, int]) -> None:
         raise msgspec.ValidationError("From 0 to 99999999999999.9999, with at most 4 decimals - at `$.price`")
     if isinstance(listed_at := fields.get("listed_at"), datetime) and not 1 < listed_at.year < 9999:
         raise msgspec.ValidationError("A year from 2 to 9998 - at `$.listed_at`")  # the edges overflow in UTC
+
+
+def _in_utc(value: Any) -> Any:
+    """PostgreSQL takes no offset of 16 hours or more, RFC 3339 does."""
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 def _place(index: int, message: str) -> Place:

@@ -16,7 +16,7 @@ queued = extend_schema(
 )
 
 
-def enqueue(task: Task[Any, Any], **about: Any) -> Response:
+def enqueue(task: "Task[Any, Any]", **about: Any) -> Response:
     """202 once the broker has it; refused with 503 while the broker is away."""
     try:
         task.apply_async(kwargs=about, retry=False)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import Manager
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -33,6 +34,27 @@ class Fraction(serializers.DecimalField):
 
     def to_representation(self, value: Any) -> Any:
         return float(value)
+
+
+@extend_schema_field({"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 200}})
+class Keys(serializers.Field[Any, Any, Any, Any]):
+    """Rows named by their keys, found with one query however many are named."""
+
+    def __init__(self, rows: Manager[Any], *, at_least: int = 0, at_most: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rows, self.at_least, self.at_most = rows, at_least, at_most
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if not isinstance(data, list) or not self.at_least <= len(data) <= self.at_most:
+            raise serializers.ValidationError(f"Send a list of {self.at_least} to {self.at_most} keys.")
+        found = {row.key: row for row in self.rows.filter(key__in=[key for key in data if isinstance(key, str)])}
+        absent = [i for i, key in enumerate(data) if not isinstance(key, str) or key not in found]
+        if absent:
+            raise serializers.ValidationError({str(i): ["There is nothing of this name."] for i in absent})
+        return [found[key] for key in dict.fromkeys(data)]
+
+    def to_representation(self, value: Any) -> list[str]:
+        return [row.key for row in value.all()]
 
 
 SCALAR: dict[str, Any] = {

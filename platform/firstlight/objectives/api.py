@@ -29,7 +29,7 @@ class WeightsSerializer(Strict, serializers.ModelSerializer[Weights]):
     """One version, of a journey stage or (stage "") of the whole scenario."""
 
     weights = MixSerializer(source="*")
-    created_by = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
+    created_by = serializers.SlugRelatedField[Any](slug_field="username", read_only=True, allow_null=True)
 
     class Meta:
         model = Weights

@@ -45,6 +45,11 @@ def test_what_a_row_leaves_out_stays():
     assert item.updated_at > first.updated_at
 
 
+def test_a_time_with_a_wild_offset_is_kept_as_the_moment_it_is():
+    upsert.items([{"key": "a", "listed_at": "2026-01-02T18:14:00+20:14"}], "ada")
+    assert Item.objects.get().listed_at == datetime(2026, 1, 1, 22, tzinfo=UTC)
+
+
 def test_a_link_can_be_taken_away():
     upsert.items([{"key": "a", "merchant": "m", "price": "1"}], "ada")
     upsert.items([{"key": "a", "merchant": None, "price": None}], "ada")

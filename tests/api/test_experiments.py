@@ -1,0 +1,232 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from experiments.models import Experiment, Layer, Look
+from firstlight.accounts.models import AuditEntry, User
+from firstlight.metrics.models import Metric
+from tests.api.conftest import pointers
+
+
+@pytest.fixture
+def plan(scenarios):
+    """An experiment as it is sent."""
+    for key in ("goal", "guard"):
+        Metric.objects.create(key=key, name=key, kind="proportion", numerator_event="click")
+    Layer.objects.create(key="ranking", name="Ranking")
+    User.objects.create(username="mia")
+    return {
+        "key": "ranker-din",
+        "name": "DIN against random",
+        "hypothesis": "More clicks",
+        "owner": "mia",
+        "scenarios": ["home_feed"],
+        "layer": "ranking",
+        "first_bucket": 1000,
+        "end_bucket": 6000,
+        "arms": [
+            {"key": "control", "weight": 0.5},
+            {"key": "din", "weight": 0.5, "parameters": {"ranker": "din", "recall.i2i.quota": 120}},
+        ],
+        "metrics": [{"metric": "goal"}, {"metric": "guard", "role": "guardrail", "margin": 0.01}],
+    }
+
+
+def arm(key, weight=0.5, **fields):
+    return {"key": key, "weight": weight} | fields
+
+
+def test_an_experiment_is_read_back_as_it_was_sent(api, plan):
+    made = api.send("post", "/experiments/", plan)
+    assert made.status_code == 201, made.content
+    found = api.get("/api/v1/experiments/ranker-din/").json()
+    assert made.json() == found
+    assert (found["status"], found["phase"], found["coverage"], found["confidence"]) == ("draft", 1, 1.0, 0.95)
+    assert {name: found[name] for name in plan if name not in ("arms", "metrics")} == {
+        name: value for name, value in plan.items() if name not in ("arms", "metrics")
+    }
+    assert [(a["key"], a["weight"], a["parameters"]) for a in found["arms"]] == [
+        ("control", 0.5, {}),
+        ("din", 0.5, {"ranker": "din", "recall.i2i.quota": 120}),
+    ]
+    assert found["metrics"] == [
+        {"metric": "goal", "role": "primary", "margin": 0.02},
+        {"metric": "guard", "role": "guardrail", "margin": 0.01},
+    ]
+    arms = Experiment.objects.get().arms.order_by("position")
+    assert [(a.position, a.key) for a in arms] == [(0, "control"), (1, "din")]
+
+
+def test_what_a_read_gave_can_be_sent_back(api, plan):
+    found = api.send("post", "/experiments/", plan).json()
+    assert api.send("patch", "/experiments/ranker-din/", found).json() == found
+
+
+def test_arms_that_are_sent_replace_those_there_were_and_the_trail_tells(api, plan):
+    api.send("post", "/experiments/", plan)
+    own = {"user": 0.2, "merchant": 0.3, "platform": 0.5}
+    arms = [arm("a", 0.25), arm("b", 0.25), arm("c", 0.5, objective_weights=own)]
+    changed = api.send("patch", "/experiments/ranker-din/", {"arms": arms, "name": "Three"})
+    assert changed.status_code == 200, changed.content
+    assert [a["key"] for a in changed.json()["arms"]] == ["a", "b", "c"]
+    assert changed.json()["arms"][2]["objective_weights"] == own
+    assert len(changed.json()["metrics"]) == 2
+    changes = AuditEntry.objects.first().changes
+    assert set(changes) == {"arms", "name"}
+    assert [[a["key"] for a in side] for side in changes["arms"]] == [["control", "din"], ["a", "b", "c"]]
+
+
+NOT_A_MIX = {"user": 0.5, "merchant": 0.1, "platform": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("change", "places"),
+    [
+        ({"key": "a b"}, {"/key"}),
+        ({"scenarios": []}, {"/scenarios"}),
+        ({"scenarios": ["nowhere", 3]}, {"/scenarios/0", "/scenarios/1"}),
+        ({"scenarios": "home_feed"}, {"/scenarios"}),
+        ({"owner": "nobody"}, {"/owner"}),
+        ({"unit": "household"}, {"/unit"}),
+        ({"layer": "none"}, {"/layer"}),
+        ({"first_bucket": 6000}, {"/end_bucket"}),
+        ({"end_bucket": 10_001}, {"/end_bucket"}),
+        ({"first_bucket": -1}, {"/first_bucket"}),
+        ({"coverage": 1.1}, {"/coverage"}),
+        ({"coverage": "NaN"}, {"/coverage"}),
+        ({"confidence": 0.2}, {"/confidence"}),
+        ({"planned_days": 10**30}, {"/planned_days"}),
+        ({"arms": [arm("a", 1)]}, {"/arms"}),
+        ({"arms": [arm(str(i), 0.05) for i in range(21)]}, {"/arms"}),
+        ({"arms": [arm("a"), arm("a")]}, {"/arms"}),
+        ({"arms": [arm("a"), arm("b", 0.4)]}, {"/arms"}),
+        ({"arms": [arm("a"), arm("b", 0.50001)]}, {"/arms/1/weight"}),
+        ({"arms": [arm("a"), arm("b", colour="red")]}, {"/arms/1/colour"}),
+        ({"arms": [arm("a"), 3]}, {"/arms/1"}),
+        ({"arms": {}}, {"/arms"}),
+        ({"arms": [arm("a"), arm("b", parameters={"x": [1], "y": None})]},
+         {"/arms/1/parameters/x", "/arms/1/parameters/y"}),
+        ({"arms": [arm("a"), arm("b", parameters={"x" * 101: 1})]}, {"/arms/1/parameters/" + "x" * 101}),
+        ({"arms": [arm("a"), arm("b", parameters=[])]}, {"/arms/1/parameters"}),
+        ({"arms": [arm("a"), arm("b", objective_weights=NOT_A_MIX)]}, {"/arms/1/objective_weights"}),
+        ({"metrics": [{"metric": "goal"}, {"metric": "goal"}]}, {"/metrics"}),
+        ({"metrics": [{"metric": "unknown"}]}, {"/metrics/0/metric"}),
+        ({"metrics": [{"metric": "goal", "role": "hero", "margin": 0.6}]}, {"/metrics/0/role", "/metrics/0/margin"}),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_refused_at_its_place(api, plan, change, places):
+    assert pointers(api.send("post", "/experiments/", plan | change)) == places
+    assert not Experiment.objects.exists()
+
+
+def test_starting_and_stopping_and_no_change_in_between(api, plan):
+    api.send("post", "/experiments/", plan)
+    started = api.send("post", "/experiments/ranker-din/start/")
+    assert started.status_code == 200, started.content
+    assert started.json()["status"] == "running"
+    assert started.json()["started_at"] is not None
+    refused = api.send("patch", "/experiments/ranker-din/", {"name": "Other"})
+    assert refused.status_code == 409
+    assert "only a draft" in refused.json()["detail"]
+    again = api.send("post", "/experiments/ranker-din/start/")
+    assert (again.status_code, "running" in again.json()["detail"]) == (409, True)
+    assert api.send("post", "/experiments/ranker-din/stop/").json()["status"] == "stopped"
+    assert api.send("post", "/experiments/ranker-din/stop/").status_code == 409
+    assert api.send("post", "/experiments/nowhere/stop/").status_code == 404
+
+
+def test_a_layer_tells_who_holds_which_buckets(api, plan):
+    api.send("post", "/experiments/", plan)
+    free = {"start": 0, "end": 10_000, "experiment": None}
+    assert api.get("/api/v1/layers/ranking/").json()["allocation"] == [free]
+    assert api.send("post", "/experiments/ranker-din/start/").status_code == 200
+    assert api.get("/api/v1/layers/ranking/").json()["allocation"] == [
+        {"start": 0, "end": 1000, "experiment": None},
+        {"start": 1000, "end": 6000, "experiment": "ranker-din"},
+        {"start": 6000, "end": 10_000, "experiment": None},
+    ]
+    other = plan | {"key": "other", "first_bucket": 5999, "end_bucket": 7000}
+    api.send("post", "/experiments/", other)
+    refused = api.send("post", "/experiments/other/start/")
+    assert refused.status_code == 409, refused.content
+
+
+def test_results_are_the_latest_look_or_that_of_a_time(api, plan):
+    api.send("post", "/experiments/", plan)
+    assert api.get("/api/v1/experiments/ranker-din/results/").status_code == 404
+    experiment = Experiment.objects.get()
+    now = timezone.now()
+    for number in (1, 2):
+        Look.objects.create(
+            experiment=experiment, number=number, until=now, batch=number, verdict="keep running", sentence="Wait.",
+            results={"arms": []},
+        )  # fmt: skip
+    found = api.get("/api/v1/experiments/ranker-din/results/").json()
+    assert (found["experiment"], found["number"], found["results"]) == ("ranker-din", 2, {"arms": []})
+    path = "/api/v1/experiments/ranker-din/results/"
+    first = Look.objects.get(number=1).computed_at
+    assert api.get(path, {"as_of": first.isoformat()}).json()["number"] == 1
+    assert api.get(path, {"as_of": (now - timedelta(days=1)).isoformat()}).status_code == 404
+    for wrong in ("yesterday", "2026-01-01T00:00:00", "0001-01-01T00:00:00+14:00", "\0"):
+        assert pointers(api.get(path, {"as_of": wrong})) == {"as_of"}
+
+
+def test_a_refresh_is_handed_to_the_workers(api, plan, monkeypatch):
+    asked = []
+    monkeypatch.setattr("experiments.tasks.analyse.apply_async", lambda **about: asked.append(about["kwargs"]))
+    api.send("post", "/experiments/", plan)
+    assert api.send("post", "/experiments/ranker-din/results/refresh/").status_code == 409
+    api.send("post", "/experiments/ranker-din/start/")
+    assert api.send("post", "/experiments/ranker-din/results/refresh/").status_code == 202
+    assert asked == [{"experiment_id": Experiment.objects.get().pk}]
+
+
+def test_a_queue_that_is_away_is_told(api, plan, monkeypatch):
+    from kombu.exceptions import OperationalError
+
+    def away(**about):
+        raise OperationalError
+
+    monkeypatch.setattr("experiments.tasks.analyse.apply_async", away)
+    api.send("post", "/experiments/", plan)
+    api.send("post", "/experiments/ranker-din/start/")
+    assert api.send("post", "/experiments/ranker-din/results/refresh/").status_code == 503
+
+
+def test_a_reader_may_refresh_but_not_start(client_with, api, plan, monkeypatch):
+    monkeypatch.setattr("experiments.tasks.analyse.apply_async", lambda **about: None)
+    api.send("post", "/experiments/", plan)
+    reader = client_with(["read"])
+    assert reader.send("post", "/experiments/ranker-din/start/").status_code == 403
+    api.send("post", "/experiments/ranker-din/start/")
+    assert reader.send("post", "/experiments/ranker-din/results/refresh/").status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("role", "make", "start"),
+    [("product manager", 201, 200), ("operator", 403, 200), ("analyst", 403, 403), ("viewer", 403, 403)],
+)
+def test_people_may_what_their_role_says(api, person, plan, role, make, start):
+    client = person(role)
+    assert client.with_token("post", "/experiments/", plan).status_code == make
+    api.send("post", "/experiments/", plan)
+    assert client.with_token("post", "/experiments/ranker-din/start/").status_code == start
+
+
+def test_a_limited_key_sees_what_runs_in_its_scenarios_only(api, client_with, plan):
+    api.send("post", "/experiments/", plan)
+    api.send("post", "/experiments/", plan | {"key": "both", "scenarios": ["home_feed", "search"]})
+    limited = client_with(scenarios=["home_feed"])
+    assert [e["key"] for e in limited.get("/api/v1/experiments/").json()["results"]] == ["ranker-din"]
+    assert limited.send("post", "/experiments/both/start/").status_code == 404
+    assert limited.send("post", "/experiments/", plan | {"key": "new", "scenarios": ["search"]}).status_code == 403
+    assert limited.send("patch", "/experiments/ranker-din/", {"scenarios": ["search"]}).status_code == 403
+    assert Experiment.objects.count() == 2
+    assert list(Experiment.objects.get(key="ranker-din").scenarios.values_list("key", flat=True)) == ["home_feed"]
+
+
+def test_lists_are_cut_down_by_status_and_scenario(api, plan):
+    api.send("post", "/experiments/", plan)
+    for query, n in (("status=draft", 1), ("status=running", 0), ("scenario=home_feed", 1), ("scenario=search", 0)):
+        assert len(api.get(f"/api/v1/experiments/?{query}").json()["results"]) == n
