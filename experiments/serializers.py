@@ -12,7 +12,7 @@ from experiments.buckets import Span, allocation
 from experiments.models import Arm, Claim, Experiment, ExperimentMetric, Layer, Look
 from firstlight.accounts.models import User
 from firstlight.catalog.models import Scenario
-from firstlight.doors.serializers import Fraction, Keys, Parameters, Strict
+from firstlight.doors.serializers import Fraction, Keys, Named, Parameters, Strict
 from firstlight.kernel.hashing import BUCKETS
 from firstlight.metrics.models import Metric
 from firstlight.objectives import weights
@@ -54,7 +54,7 @@ class MeasuredSerializer(Strict, serializers.ModelSerializer[ExperimentMetric]):
         fields = ["metric", "role", "margin"]
 
 
-class ExperimentSerializer(Strict, serializers.ModelSerializer[Experiment]):
+class ExperimentSerializer(Named, serializers.ModelSerializer[Experiment]):
     """The first arm is the control. Arms and metrics that are sent take the place of those there were."""
 
     owner = serializers.SlugRelatedField(
@@ -122,7 +122,7 @@ class SpanSerializer(serializers.Serializer[Span]):
     experiment = serializers.CharField(source="holder", allow_null=True)
 
 
-class LayerSerializer(Strict, serializers.ModelSerializer[Layer]):
+class LayerSerializer(Named, serializers.ModelSerializer[Layer]):
     """`allocation`: who holds which of the 10,000 buckets; `experiment` null: free."""
 
     allocation = serializers.SerializerMethodField("held")

@@ -18,6 +18,11 @@ def test_a_key_is_taken_once(api, scenarios):
     assert Scenario.objects.count() == 2
 
 
+def test_a_key_stays_what_it_is(api, scenarios):
+    assert pointers(api.send("patch", "/scenarios/home_feed/", {"key": "home"})) == {"/key"}
+    assert api.send("patch", "/scenarios/home_feed/", {"key": "home_feed", "name": "Home"}).status_code == 200
+
+
 def test_items_go_in_and_out(api):
     rows = [{"key": "a", "merchant": "m", "category": "c", "price": "1.50", "tags": ["new"]}, {"key": "b"}]
     assert api.send("put", "/items/", rows).json() == {"created": 2, "changed": 0, "unchanged": 0}

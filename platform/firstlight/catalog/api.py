@@ -14,10 +14,10 @@ from firstlight.accounts.resources import Listed, Resource, filtered
 from firstlight.catalog import upsert
 from firstlight.catalog.models import Item, Merchant, Scenario
 from firstlight.doors.refusals import Unprocessable
-from firstlight.doors.serializers import Strict
+from firstlight.doors.serializers import Named
 
 
-class ScenarioSerializer(Strict, serializers.ModelSerializer[Scenario]):
+class ScenarioSerializer(Named, serializers.ModelSerializer[Scenario]):
     class Meta:
         model = Scenario
         fields = ["key", "name", "description", "created_at"]

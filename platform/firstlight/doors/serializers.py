@@ -19,6 +19,15 @@ class Strict(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+class Named(Strict):
+    """Of a row with a key, which stays what it is: events, snapshots and looks name the row by it."""
+
+    def validate_key(self, key: str) -> str:
+        if self.instance is not None and key != self.instance.key:
+            raise serializers.ValidationError("A key cannot change.")
+        return key
+
+
 class Fraction(serializers.DecimalField):
     """An exact fraction, a JSON number on the wire."""
 

@@ -15,7 +15,7 @@ from firstlight.accounts.resources import Limited, Resource
 from firstlight.catalog.models import Scenario
 from firstlight.doors import queries
 from firstlight.doors.refusals import bad_query
-from firstlight.doors.serializers import Strict
+from firstlight.doors.serializers import Named
 from firstlight.kernel.windows import Window
 from firstlight.metrics import definitions, series
 from firstlight.metrics.models import Metric
@@ -45,7 +45,7 @@ class Filters(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-class MetricSerializer(Strict, serializers.ModelSerializer[Metric]):
+class MetricSerializer(Named, serializers.ModelSerializer[Metric]):
     numerator_filter = Filters(required=False)
     denominator_filter = Filters(required=False)
 

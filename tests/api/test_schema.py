@@ -1,0 +1,71 @@
+"""The generated OpenAPI document, and what the page that shows it needs."""
+
+import json
+import re
+
+import pytest
+from django.test import Client
+
+CONTROL = """
+GET POST           /api/v1/scenarios/
+GET PATCH          /api/v1/scenarios/{key}/
+GET                /api/v1/scenarios/{key}/metrics
+GET POST           /api/v1/metrics/
+GET PATCH          /api/v1/metrics/{key}/
+GET POST           /api/v1/layers/
+GET PATCH          /api/v1/layers/{key}/
+GET POST           /api/v1/experiments/
+GET PATCH          /api/v1/experiments/{key}/
+POST               /api/v1/experiments/{key}/start/
+POST               /api/v1/experiments/{key}/stop/
+GET                /api/v1/experiments/{key}/results/
+POST               /api/v1/experiments/{key}/results/refresh/
+GET                /api/v1/objectives/
+GET PUT            /api/v1/objectives/{scenario}/
+GET PUT            /api/v1/items/
+GET PUT            /api/v1/merchants/
+GET                /api/v1/traces/{trace_id}/
+POST               /api/v1/allocations
+POST               /api/v1/allocations/batch
+POST               /api/v1/events
+"""
+
+
+@pytest.fixture(scope="module")
+def document():
+    return json.loads(Client().get("/api/schema/").content)
+
+
+def test_the_schema_has_the_addresses_of_the_contract(document):
+    found = {path: {method.upper() for method in operations} for path, operations in document["paths"].items()}
+    wanted = {path: set(methods) for *methods, path in map(str.split, CONTROL.strip().splitlines())}
+    assert found == wanted
+    assert document["openapi"].startswith("3.1")
+
+
+def test_every_operation_says_who_may_and_how_it_refuses(document):
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            assert {"key": []} in operation["security"]
+            refusal = operation["responses"]["422"]["content"]
+            assert refusal == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def test_every_reference_leads_somewhere(document):
+    schemas = document["components"]["schemas"]
+    references = set(re.findall(r"'#/components/schemas/([^']+)'", str(document)))
+    assert references
+    assert references <= set(schemas)
+
+
+def test_bodies_of_the_hot_paths_are_described_by_what_decodes_them(document):
+    asked = document["components"]["schemas"]["Asked"]
+    assert asked["required"] == ["unit", "scenario"]
+    assert asked["additionalProperties"] is False
+    assert set(document["components"]["schemas"]["Event"]["required"]) == {"event_id", "type", "at", "unit"}
+
+
+def test_the_page_that_shows_it_needs_no_network():
+    page = Client().get("/api/docs/").content.decode()
+    assert "swagger-ui" in page
+    assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", page)
