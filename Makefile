@@ -33,7 +33,7 @@ check: $(VENV)/dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy .
-	$(VENV)/bin/lint-imports
+	PYTHONPATH=platform:. $(VENV)/bin/lint-imports
 	$(RUN) manage.py makemigrations --check --dry-run
 	$(RUN) -m pytest
 

@@ -16,6 +16,7 @@ def main() -> None:
     from django.conf import settings
     from django.core.management import execute_from_command_line
 
+    import firstlight.celery  # noqa: F401 - the application by which commands send tasks
     from firstlight.postgres import embedded
 
     if settings.EMBEDDED_POSTGRES and not NEEDS_NO_DATABASE & set(sys.argv[1:2]):
