@@ -30,7 +30,9 @@ def readyz(_: Environ) -> Answer:
 
 
 def metrics(environ: Environ) -> Answer:
-    if not _may_read(environ.get("REMOTE_ADDR", "")):
+    # Who came through a proxy of ours is judged as well: what a client claims of itself can only take rights away.
+    passed = [environ.get("REMOTE_ADDR", ""), *filter(None, environ.get("HTTP_X_FORWARDED_FOR", "").split(","))]
+    if not all(_may_read(address.strip()) for address in passed):
         raise Refusal(403, "The metrics are for the networks of METRICS_NETWORKS.")
     return Answer(200, meters.exposition(), "text/plain; version=0.0.4; charset=utf-8")
 

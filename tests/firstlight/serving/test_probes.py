@@ -65,6 +65,14 @@ def test_metrics_are_for_known_networks(client: Any, address: str, status: int) 
     assert client.ask("GET", "/metrics", REMOTE_ADDR=address).status == status
 
 
+@pytest.mark.parametrize(
+    ("through", "status"),
+    [("127.0.0.1", 200), ("8.8.8.8", 403), ("8.8.8.8, 127.0.0.1", 403), ("secret", 403), ("", 200)],
+)
+def test_through_a_proxy_the_one_behind_it_counts(client: Any, through: str, status: int) -> None:
+    assert client.ask("GET", "/metrics", HTTP_X_FORWARDED_FOR=through).status == status
+
+
 def test_networks_come_from_the_settings(client: Any, settings: Any) -> None:
     settings.METRICS_NETWORKS = ["10.0.0.0/8"]
     probes._networks.cache_clear()
