@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from scipy.special import bdtrc
+
 from experiments.stats.sample_ratio import p_value
 from firstlight.console import words
 from firstlight.kernel.withheld import Withheld
 
-ALARM = 0.001  # of the sample ratio: checked at every look, so it must be rare in order
+ALARM = 0.001  # p of a test that is made at every look: a false alarm must be rare
 MOST_MIXED = 0.01  # share of units in several arms; leaving out more may itself make the arms differ
 
 
@@ -34,13 +36,13 @@ def sample_ratio(units: Sequence[int], weights: Sequence[float]) -> Check:
 
 
 def several_arms(units: int, mixed: int) -> Check:
-    """`units` were in one arm, `mixed` in several and are left out."""
-    share = mixed / (units + mixed) if mixed else 0.0
-    if share > MOST_MIXED:
-        sentence = f"{words.percent(share)} of the units met several arms: their identity is not stable."
-        return Check("several_arms", False, None, sentence)
+    """`units` were in one arm, `mixed` in several and are left out: surely more than `MOST_MIXED` of all?"""
+    p = float(bdtrc(mixed - 1, units + mixed, MOST_MIXED)) if mixed else 1.0
+    if p < ALARM:
+        share = words.percent(mixed / (units + mixed))
+        return Check("several_arms", False, p, f"{share} of the units met several arms: their identity is not stable.")
     left_out = f"{words.plural(mixed, 'unit')} met several arms and are left out" if mixed else "No unit met two arms"
-    return Check("several_arms", True, None, f"{left_out}.")
+    return Check("several_arms", True, p, f"{left_out}.")
 
 
 def exposures(days: Sequence[date], until: date) -> Check:

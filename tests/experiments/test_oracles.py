@@ -63,8 +63,8 @@ def _tail(given: Inputs) -> Inputs:
 
 
 def _newcombe(given: Inputs) -> Inputs:
-    arms = (Share(given[arm]["n"], given[arm]["sum"]) for arm in ("control", "treatment"))
-    return _told(newcombe(*arms, 1 - given["alpha"]))
+    c, t = (Share(given[arm]["n"], given[arm]["sum"]) for arm in ("control", "treatment"))
+    return _told(newcombe(c, t, 1 - given["alpha"]))
 
 
 def _wilson(given: Inputs) -> Inputs:
