@@ -6,14 +6,11 @@ A number that is withheld is `{"withheld": reason}`.
 from collections.abc import Mapping
 from typing import Any
 
-from scipy.special import betaincinv
-
-from bandits.models import Posterior
+from bandits.policies.posterior import Beliefs
 
 PRIMARY = "click_through"  # the metric that decides: share of units that clicked
 SECONDARY = "click_rate"  # clicks per impression
 N_LEADERS = 5
-TAIL = 0.025  # on either side of a 95 % interval
 
 NOTE = (
     "The data has no user id, so each impression is a unit of its own: intervals and p-values take impressions of one "
@@ -49,14 +46,12 @@ def effect(results: Found) -> Found:
     }
 
 
-def leaders(posterior: Posterior) -> list[Found]:
+def leaders(beliefs: Beliefs) -> list[Found]:
     """The items of highest posterior mean, with equal-tailed 95 % intervals."""
-    counts = zip(posterior.items, posterior.trials, posterior.successes, strict=True)
-    beliefs = [(item, posterior.prior_a + won, posterior.prior_b + tried - won) for item, tried, won in counts]
-    best = sorted(beliefs, key=lambda row: row[1] / (row[1] + row[2]), reverse=True)
+    low, high = beliefs.interval()
     return [
-        {"item": item, "mean": a / (a + b), "interval": [float(betaincinv(a, b, q)) for q in (TAIL, 1 - TAIL)]}
-        for item, a, b in best[:N_LEADERS]
+        {"item": beliefs.items[i], "mean": float(beliefs.mean[i]), "interval": [float(low[i]), float(high[i])]}
+        for i in beliefs.leaders(N_LEADERS)
     ]
 
 

@@ -11,11 +11,9 @@ from django.utils import timezone
 
 from bandits.models import Campaign
 from experiments.models import Experiment
-from firstlight.demo import client, download, findings, landed, open_bandit, shop, translation, workers
+from firstlight.demo import client, download, findings, landed, open_bandit, shop, translation, value, workers
 from firstlight.demo.open_bandit import CAMPAIGNS, Dataset
 from firstlight.demo.progress import Steps
-
-VISITOR = {"session_id": "a-visitor"}  # who asks for the live answer
 
 
 def run(api: httpx.Client, steps: Steps, check: Callable[[], None]) -> dict[str, Any]:
@@ -34,7 +32,7 @@ def run(api: httpx.Client, steps: Steps, check: Callable[[], None]) -> dict[str,
     with steps.step("learn", "Update the posteriors", len(CAMPAIGNS)) as advance:
         work.learn(advance)
     with steps.step("evaluate", "Value Thompson sampling from the random logs"):
-        values = {name: workers.value(name, data.beliefs[name], by) for name in CAMPAIGNS}
+        values = {name: value.estimate(name, data.beliefs[name], by) for name in CAMPAIGNS}
     with steps.step("allocate", "Ask for a live answer in each scenario"):
         answers = {name: work.answer(api, name) for name in CAMPAIGNS}
     scenarios = {name: _found(name) | {"policy_value": values[name], "allocation": answers[name]} for name in CAMPAIGNS}
@@ -61,4 +59,6 @@ def _shift() -> timedelta:
 def _found(campaign: str) -> dict[str, Any]:
     results = Experiment.objects.get(key=translation.experiment_key(campaign)).looks.latest().results
     posterior = Campaign.objects.get(key=translation.campaign_key(campaign)).posteriors.latest()
-    return {"arms": findings.arms(results)} | findings.effect(results) | {"leaders": findings.leaders(posterior)}
+    return (
+        {"arms": findings.arms(results)} | findings.effect(results) | {"leaders": findings.leaders(posterior.beliefs)}
+    )

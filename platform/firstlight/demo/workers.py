@@ -3,20 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
+import httpx
 from bandits.tasks import learn_running
 from django.db.models import Sum
-from experiments.tasks import analyse_running
 
 from bandits.models import Campaign
 from experiments.models import Experiment
-from firstlight.demo import landed, shop, translation
+from experiments.tasks import analyse_running
+from firstlight.demo import client, landed, translation
 from firstlight.demo.open_bandit import CAMPAIGNS
 from firstlight.demo.progress import Advance
 from firstlight.demo.waiting import until
 from firstlight.events.tasks import flush
 from firstlight.metrics.models import Grain, ScenarioMeasure
 from firstlight.metrics.tasks import measure_scenarios
+from firstlight.snapshots.tasks import publish
+
+VISITOR = {"session_id": "a-visitor"}  # who asks for the live answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,19 @@ class Workers:
 
     def learn(self, advance: Advance) -> None:
         self._all(self._is_learnt, "campaigns learnt", learn_running.delay, advance)
+
+    def answer(self, api: httpx.Client, campaign: str) -> dict[str, Any]:
+        """A live answer that is drawn from the newest table; web processes learn of one within seconds."""
+        newest = Campaign.objects.get(key=translation.campaign_key(campaign)).tables.latest().pk
+        found: dict[str, Any] = {}
+
+        def is_newest() -> int:
+            found.update(client.allocate(api, campaign, VISITOR))
+            tables = [slot["table"] for slot in found["discovery"]]
+            return int(bool(tables) and min(tables) >= newest)
+
+        self._wait(is_newest, 1, "answers from the newest table", publish.delay, lambda _: None)
+        return found
 
     def _is_measured(self, campaign: str) -> bool:
         week = landed.window(self.by)

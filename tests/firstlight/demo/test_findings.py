@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 from rich.console import Console
 
-from bandits.models import Posterior
+from bandits.policies import posterior
 from firstlight.demo import findings, printing
 
 # As an experiment's results are stored: docs/methods.md, from events to a verdict.
@@ -39,12 +39,12 @@ RESULTS: dict[str, Any] = {
     ],
     "verdict": {"kind": "end", "sentence": "No clear difference.", "reasons": []},
 }
-POSTERIOR = Posterior(
-    items=[f"all-{k}" for k in range(7)],
-    prior_a=0.5,
-    prior_b=99.5,
+BELIEFS = posterior.beliefs(
+    [f"all-{k}" for k in range(7)],
     trials=[100.0, 200.0, 300.0, 0.0, 50.0, 60.0, 70.0],
     successes=[1.0, 9.0, 2.0, 0.0, 0.0, 3.0, 1.0],
+    prior_a=0.5,
+    prior_b=99.5,
 )
 
 
@@ -61,7 +61,7 @@ def report(results: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
         "experiments": [{"experiment": "open-bandit-all", "variant": "random"}],
         "discovery": [{"position": 1, "item_id": "all-3"}],
     }
-    found = {"arms": findings.arms(results)} | findings.effect(results) | {"leaders": findings.leaders(POSTERIOR)}
+    found = {"arms": findings.arms(results)} | findings.effect(results) | {"leaders": findings.leaders(BELIEFS)}
     return {
         "scenarios": {"all": found | {"policy_value": value, "allocation": answer}},
         "note": findings.NOTE,
@@ -100,7 +100,7 @@ def test_a_withheld_lift_is_told_with_its_reason() -> None:
 
 
 def test_leaders_come_by_posterior_mean_with_the_interval_of_the_beta_law() -> None:
-    leaders = findings.leaders(POSTERIOR)
+    leaders = findings.leaders(BELIEFS)
     assert len(leaders) == findings.N_LEADERS
     assert [leader["mean"] for leader in leaders] == sorted((leader["mean"] for leader in leaders), reverse=True)
     assert leaders[0]["item"] == "all-1"

@@ -4,6 +4,7 @@ import fcntl
 import json
 import logging
 import signal
+import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from firstlight.demo.processes import Died
 from firstlight.demo.progress import Steps
 from firstlight.snapshots import publication
 
+WIDTH = 140  # characters a line where there is no terminal to ask
 REFUSALS = (Unavailable, PortTaken, Died, client.Refused, waiting.TookTooLong)
 
 
@@ -35,7 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--headless", action="store_true", help="end after the job; var/demo/report.json has all")
 
     def handle(self, *_: Any, headless: bool, **__: Any) -> None:
-        console = Console(soft_wrap=headless)
+        console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
         logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request would bury the bars
         # A terminal that closes and a supervisor that says stop end this as Ctrl-C does: in order.
         for number in (signal.SIGTERM, signal.SIGHUP):

@@ -1,0 +1,61 @@
+"""The value of Thompson sampling from the random logs, against figures worked out apart: docs/methods.md."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pytest
+
+from firstlight.demo import landed, translation, value
+from firstlight.demo.open_bandit import CAMPAIGNS, Dataset
+
+
+@pytest.fixture
+def lake(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The logs as the lake would hold them."""
+    rows = [
+        {
+            "event_id": event["event_id"],
+            "type": event["type"],
+            "session_id": event["unit"]["session_id"],
+            **{
+                name: event.get(name)
+                for name in ("scenario", "trace_id", "item_id", "position", "propensity", "ranker")
+            },
+        }
+        for event in translation.events(dataset.impressions, timedelta(0))
+    ]
+    table = ibis.memtable(pa.Table.from_pylist(rows))
+
+    @contextmanager
+    def events(_: Any) -> Iterator[Any]:
+        yield table
+
+    monkeypatch.setattr(landed.engine, "events", events)
+
+
+def test_for_all_it_is_the_known_value(lake: None, dataset: Dataset) -> None:
+    found = value.estimate("all", dataset.beliefs["all"], timedelta(0))
+    assert found["ips"] == pytest.approx(0.00456274, abs=5e-9)
+    assert found["snips"] == pytest.approx(0.00478603, abs=5e-9)
+    assert found["ess"] == pytest.approx(1643.2, abs=0.05)
+    assert found["interval"][0] < found["snips"] < found["interval"][1]
+
+
+@pytest.mark.parametrize("campaign", CAMPAIGNS)
+def test_the_logs_support_a_value_in_every_campaign(lake: None, dataset: Dataset, campaign: str) -> None:
+    found = value.estimate(campaign, dataset.beliefs[campaign], timedelta(0))
+    assert found["ess"] > 50
+    assert 0 < found["snips"] < 0.02
+
+
+def test_every_event_that_landed_is_counted(lake: None) -> None:
+    assert landed.count(timedelta(0)) == len(landed.event_ids(timedelta(0))) == 120_287
+
+
+def test_the_logged_clicks_are_found_by_their_view(lake: None) -> None:
+    shown = landed.impressions("men", "random", timedelta(0))
+    assert (shown.num_rows, sum(shown["clicked"].to_pylist())) == (10_000, 46)
