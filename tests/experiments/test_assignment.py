@@ -85,6 +85,11 @@ def test_on_the_edge_of_a_bucket_the_start_is_in_and_the_end_is_out() -> None:
     assert (table[999], table[1000], table[1999], table[2000], table[2999], table[3000]) == (255, 0, 0, 1, 1, 255)
 
 
+def test_where_ranges_overlap_the_first_arm_has_it() -> None:
+    table = Index.of([rule(ranges=((0.0, 0.5), (0.3, 0.8)))]).free[0].table
+    assert (table[2999], table[4999], table[5000], table[8000]) == (0, 0, 1, 255)
+
+
 def test_arms_get_the_shares_that_were_planned() -> None:
     weights, n = (0.5, 0.3, 0.2), 100_000
     index = Index.of([rule("shares", weights)])
@@ -116,6 +121,13 @@ def test_experiments_of_one_layer_share_the_units_out() -> None:
     assert all(len(each) == 1 for each in met)
     counts = [sum(each[0][0].key == f"exp{i}" for each in met) for i in range(4)]
     assert stats.chisquare(counts).pvalue > 1e-4
+
+
+def test_the_end_of_its_buckets_is_not_its_own() -> None:
+    point = bucket(layer_seed("ranking"), "u-1")
+    for first, end, taken in ((point, point + 1, True), (0, point, False), (point + 1, BUCKETS, False)):
+        held = rule(layer=Filter(layer_seed("ranking"), first, end))
+        assert (assign(held, {"user_id": "u-1"}) is not None) == taken
 
 
 def test_a_new_phase_shuffles_the_units_anew() -> None:

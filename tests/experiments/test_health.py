@@ -6,7 +6,7 @@ from scipy import stats
 from experiments import health
 
 
-@pytest.mark.parametrize("units", [[5_000, 5_010], [4_000, 6_000], [9_000, 990]])
+@pytest.mark.parametrize("units", [[5_000, 5_010], [4_890, 5_110], [4_000, 6_000], [9_000, 990]])
 def test_the_sample_ratio_is_scipys_chi_square(units: list[int]) -> None:
     check = health.sample_ratio(units, [0.5, 0.5])
     expected = stats.chisquare(units).pvalue

@@ -122,6 +122,17 @@ def test_several_goals_are_corrected_for_their_number(raw: Raw) -> None:
     assert all(a >= p for a, p in zip(adjusted, ps, strict=True))
 
 
+def test_one_goal_is_not_corrected_whatever_else_is_shown(raw: Raw) -> None:
+    estimates = [metric["estimates"][0] for metric in look(raw)["metrics"]]
+    assert estimates[0]["p_adjusted"] == estimates[0]["p"]
+    assert [estimate["p_adjusted"] for estimate in estimates[1:]] == [None, None, None]
+
+
+def test_a_stopped_one_has_run_only_until_it_was_stopped(raw: Raw) -> None:
+    stopped = replace(PLAN, metrics=(CLICKED,), stopped_at=START + timedelta(days=5))
+    assert "stopped after 5 of 7 planned days" in look(raw, stopped)["verdict"]["sentence"]
+
+
 def test_before_any_unit_came_every_number_is_withheld() -> None:
     found = look({}, units=(0, 0), mixed=0)
     assert found["verdict"]["kind"] == "cannot tell"
