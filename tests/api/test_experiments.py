@@ -77,6 +77,14 @@ def test_arms_that_are_sent_replace_those_there_were_and_the_trail_tells(api, pl
     assert [[a["key"] for a in side] for side in changes["arms"]] == [["control", "din"], ["a", "b", "c"]]
 
 
+def test_what_lies_inside_is_sent_whole_also_in_a_patch(api, plan):
+    api.send("post", "/experiments/", plan)
+    changed = api.send("patch", "/experiments/ranker-din/", {"metrics": [{"role": "guardrail"}], "arms": [{}, {}]})
+    assert pointers(changed) == {"/metrics/0/metric"} | {
+        f"/arms/{i}/{name}" for i in (0, 1) for name in ("key", "weight")
+    }
+
+
 NOT_A_MIX = {"user": 0.5, "merchant": 0.1, "platform": 0.1}
 
 

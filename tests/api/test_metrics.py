@@ -31,6 +31,9 @@ def test_a_metric_is_defined_and_changed(api):
         ({"window_hours": 10**12}, {"/window_hours"}),
         ({"numerator_filter": [{"field": "position", "op": "le", "value": "3"}]}, {"/numerator_filter/0/value"}),
         ({"numerator_filter": "all"}, {"/numerator_filter"}),
+        ({"numerator_filter": [{"": 1, "field": "order_id", "op": "eq", "value": "x"}, {"a/b": 2}]},
+         {"/numerator_filter/0/", "/numerator_filter/1/a/b"}
+         | {f"/numerator_filter/1/{name}" for name in ("field", "op", "value")}),
         ({"numerator_filter": [{"field": "a"}, 3]},
          {"/numerator_filter/0/op", "/numerator_filter/0/value", "/numerator_filter/1"}),
     ],

@@ -80,7 +80,7 @@ def _count(errors: Sequence[Place]) -> str:
 
 
 def places(detail: Any, *steps: object) -> Iterator[Place]:
-    """REST framework's nested messages as JSON pointers."""
+    """REST framework's nested messages as JSON pointers; a code that is a pointer goes deeper."""
     match detail:
         case dict():
             for field, inner in detail.items():
@@ -91,7 +91,8 @@ def places(detail: Any, *steps: object) -> Iterator[Place]:
                 # a list holds the messages of one value, or one entry per row
                 yield from places(inner, *steps, *([] if isinstance(inner, str) else [index]))
         case _:
-            yield {"pointer": pointer(*steps), "detail": str(detail)}
+            code = getattr(detail, "code", "")
+            yield {"pointer": pointer(*steps) + (code if code.startswith("/") else ""), "detail": str(detail)}
 
 
 # --- what Django itself refuses -------------------------------------------------------------------------------------

@@ -10,12 +10,20 @@ from rest_framework import serializers
 
 
 class Strict(serializers.Serializer[Any]):
-    """Refuses fields it has no use for, so that a misspelt one is not silently lost. Read-only fields may come back."""
+    """Refuses fields it has no use for, so that a misspelt one is not silently lost. Read-only fields may come back.
+
+    What lies inside another body is sent whole, also in a PATCH: REST framework would let its required fields go.
+    """
 
     def to_internal_value(self, data: Any) -> Any:
-        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
-        if unknown:
-            raise serializers.ValidationError({field: ["There is no such field."] for field in unknown})
+        faults: dict[str, list[str]] = {}
+        if isinstance(data, Mapping):
+            faults = {field: ["There is no such field."] for field in sorted(set(data) - set(self.fields))}
+            if self.parent is not None:
+                needed = {name for name, field in self.fields.items() if field.required and not field.read_only}
+                faults |= {field: ["This field is required."] for field in sorted(needed - set(data))}
+        if faults:
+            raise serializers.ValidationError(faults)
         return super().to_internal_value(data)
 
 

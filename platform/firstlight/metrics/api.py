@@ -7,9 +7,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
 
 from firstlight.accounts.resources import Limited, Resource
 from firstlight.catalog.models import Scenario
@@ -20,7 +20,6 @@ from firstlight.kernel.windows import Window
 from firstlight.metrics import definitions, series
 from firstlight.metrics.models import Metric
 
-NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
 SCALAR: dict[str, Any] = {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "number"}]}
 FILTER: dict[str, Any] = {
     "type": "object",
@@ -38,7 +37,7 @@ FILTER: dict[str, Any] = {
 class Filters(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: Any) -> Any:
         if faults := definitions.validate(data):
-            raise serializers.ValidationError(_placed(faults))
+            raise serializers.ValidationError([ErrorDetail(fault.detail, code=fault.pointer) for fault in faults])
         return data
 
     def to_representation(self, value: Any) -> Any:
@@ -63,18 +62,6 @@ class MetricSerializer(Named, serializers.ModelSerializer[Metric]):
         if faults := definitions.validate_denominator(kind, event):
             raise serializers.ValidationError({"denominator_event": [fault.detail for fault in faults]})
         return attrs
-
-
-def _placed(faults: list[definitions.Fault]) -> Any:
-    """Faults as REST framework nests them: /0/value is {"0": {"value": [...]}}."""
-    nested: dict[str, Any] = {}
-    for fault in faults:
-        *steps, last = fault.pointer.strip("/").split("/")
-        inner = nested
-        for step in steps:
-            inner = inner.setdefault(step, {})
-        inner.setdefault(last or NON_FIELD, []).append(fault.detail)
-    return nested
 
 
 def _refuse(faults: list[definitions.Fault]) -> None:
