@@ -11,6 +11,7 @@ from firstlight.demo.open_bandit import Beliefs
 from firstlight.kernel.withheld import Withheld
 
 N_SLOTS = 3
+DIGITS = 9  # after the point
 SEED = 20210816  # of the bootstrap interval; any will do, but a report should repeat
 
 
@@ -29,8 +30,11 @@ def estimate(campaign: str, beliefs: Beliefs, by: timedelta) -> dict[str, Any]:
     found = evaluation.value(log, shown["trace_id"].to_numpy(), np.random.default_rng(SEED))
     if isinstance(found, Withheld):
         return {"withheld": found.reason.value}
-    interval = [found.low, found.high]
-    return {"ips": found.ips, "snips": found.snips, "interval": interval, "ess": found.overlap.ess}
+    # Rows come in any order, so the last digits of a sum differ from run to run; a report does not.
+    ips, snips, low, high, ess = (
+        round(x, DIGITS) for x in (found.ips, found.snips, found.low, found.high, found.overlap.ess)
+    )
+    return {"ips": ips, "snips": snips, "interval": [low, high], "ess": ess}
 
 
 def _propensities(

@@ -9,7 +9,7 @@ from firstlight.demo import download
 
 def test_a_cached_archive_needs_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, archive: Path) -> None:
     (tmp_path / download.ARCHIVE).write_bytes(archive.read_bytes())
-    monkeypatch.setattr(download.subprocess, "run", lambda *_, **__: pytest.fail("asked the network"))
+    monkeypatch.setattr("firstlight.demo.download.subprocess.run", lambda *_, **__: pytest.fail("asked the network"))
     assert download.fetch(tmp_path) == tmp_path / download.ARCHIVE
 
 

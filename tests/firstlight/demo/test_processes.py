@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def eventually(question, seconds: float = 10) -> bool:
+def eventually(question: Callable[[], bool], seconds: float = 10) -> bool:
     deadline = time.monotonic() + seconds
     while not question() and time.monotonic() < deadline:
         time.sleep(0.02)

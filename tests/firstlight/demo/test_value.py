@@ -16,15 +16,13 @@ from firstlight.demo.open_bandit import CAMPAIGNS, Dataset
 @pytest.fixture
 def lake(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """The logs as the lake would hold them."""
+    same = ("scenario", "trace_id", "item_id", "position", "propensity", "ranker")
     rows = [
         {
             "event_id": event["event_id"],
             "type": event["type"],
             "session_id": event["unit"]["session_id"],
-            **{
-                name: event.get(name)
-                for name in ("scenario", "trace_id", "item_id", "position", "propensity", "ranker")
-            },
+            **{name: event.get(name) for name in same},
         }
         for event in translation.events(dataset.impressions, timedelta(0))
     ]
@@ -34,7 +32,7 @@ def lake(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     def events(_: Any) -> Iterator[Any]:
         yield table
 
-    monkeypatch.setattr(landed.engine, "events", events)
+    monkeypatch.setattr("firstlight.demo.landed.engine.events", events)
 
 
 def test_for_all_it_is_the_known_value(lake: None, dataset: Dataset) -> None:

@@ -11,8 +11,8 @@ from firstlight.demo import waiting
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(waiting.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(waiting.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr("firstlight.demo.waiting.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("firstlight.demo.waiting.time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     return now
 
 
