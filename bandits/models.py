@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from bandits.policies import posterior
 from firstlight.accounts.models import User
 from firstlight.catalog.models import Category, Merchant, Scenario, key_validator
 
@@ -86,6 +87,8 @@ class Posterior(models.Model):
     items = ArrayField(models.CharField(max_length=200), help_text="Item keys, sorted.")
     trials = ArrayField(models.FloatField(), help_text="Impressions, in the order of `items`.")
     successes = ArrayField(models.FloatField(), help_text="Clicked impressions, in the order of `items`.")
+    scenario_trials = models.FloatField(default=0, help_text="Impressions of all items of the scenario.")
+    scenario_successes = models.FloatField(default=0, help_text="Clicked impressions of all items of the scenario.")
 
     class Meta:
         ordering = ["campaign", "-number"]
@@ -94,6 +97,11 @@ class Posterior(models.Model):
 
     def __str__(self) -> str:
         return f"{self.campaign_id} posterior {self.number}"
+
+    @property
+    def beliefs(self) -> posterior.Beliefs:
+        """As the policies reckon with it."""
+        return posterior.beliefs(self.items, self.trials, self.successes, self.prior_a, self.prior_b)
 
 
 class DrawTable(models.Model):

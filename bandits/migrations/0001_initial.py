@@ -168,6 +168,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "scenario_trials",
+                    models.FloatField(default=0, help_text="Impressions of all items of the scenario."),
+                ),
+                (
+                    "scenario_successes",
+                    models.FloatField(default=0, help_text="Clicked impressions of all items of the scenario."),
+                ),
+                (
                     "campaign",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE, related_name="posteriors", to="bandits.campaign"

@@ -29,11 +29,13 @@ def events(window: Window, *, until_batch: int | None = None) -> Iterator[Any]:
 
 def _connection() -> Any:
     """An engine of its own for each reader: no state is shared, and its memory is given back."""
-    return ibis.duckdb.connect(
+    connection = ibis.duckdb.connect(
         memory_limit=settings.ENGINE_MEMORY,
         preserve_insertion_order=False,  # a group-by over 20 M rows needs a third less memory
         temp_directory=str(settings.VAR_DIR / "spill"),
     )
+    connection.raw_sql("SET enable_progress_bar = false")  # a worker's log is no terminal
+    return connection
 
 
 def _rows(connection: Any, window: Window) -> Any:

@@ -1,0 +1,85 @@
+"""Discovery campaigns over HTTP."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from bandits import lifecycle, pool
+from bandits.models import Campaign, Posterior, Status
+from bandits.serializers import CampaignSerializer, PoolItemSerializer, PosteriorSerializer, told
+from firstlight.accounts.authentication import actor
+from firstlight.accounts.resources import Resource, filtered
+from firstlight.doors import pagination
+from firstlight.doors.refusals import Conflict
+
+
+@filtered
+class Campaigns(Resource):
+    queryset = Campaign.objects.select_related("owner", "scenario").prefetch_related(
+        "pool_categories", "pool_merchants"
+    )
+    serializer_class = CampaignSerializer
+    filters = {"status": "status", "scenario": "scenario__key"}
+
+    def visible(self, rows: QuerySet[Campaign], allowed: frozenset[str]) -> QuerySet[Campaign]:
+        return rows.filter(scenario__key__in=allowed)
+
+    def check_changeable(self, row: Campaign) -> None:
+        if row.status != Status.DRAFT:
+            raise Conflict(f"“{row.key}” is {row.status}; only a draft can be changed.")
+
+    @extend_schema(request=None, responses=CampaignSerializer)
+    @action(detail=True, methods=["post"])
+    def start(self, request: Request, key: str) -> Response:
+        """Fills its slots, from the next snapshot on."""
+        return self._move(lifecycle.start, lifecycle.UnableToStart)
+
+    @extend_schema(request=None, responses=CampaignSerializer)
+    @action(detail=True, methods=["post"])
+    def stop(self, request: Request, key: str) -> Response:
+        """Gives its slots back."""
+        return self._move(lifecycle.stop, lifecycle.UnableToStop)
+
+    def _move(self, command: Any, refusals: type[Exception]) -> Response:
+        campaign = self.get_object()
+        try:
+            command(campaign.pk, actor=actor(self.request), at=timezone.now())
+        except refusals as refusal:
+            raise Conflict(str(refusal)) from refusal
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(responses=PoolItemSerializer(many=True), filters=True)
+    @action(detail=True, methods=["get"])
+    def items(self, request: Request, key: str) -> Response:
+        """The pool as it is now, and what is believed of each item."""
+        campaign = self.get_object()
+        page: Any = self.paginate_queryset(pool.items(campaign))
+        posterior = _newest(campaign)
+        known: dict[str, Any] = {}
+        if posterior:
+            place = {item: i for i, item in enumerate(posterior.items)}
+            places = [place[item.key] for item in page if item.key in place]
+            known = {belief.item: belief for belief in told(posterior.beliefs, places)}
+        return self.get_paginated_response(PoolItemSerializer(page, many=True, context={"beliefs": known}).data)
+
+    @extend_schema(
+        responses=PosteriorSerializer,
+        parameters=[OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": pagination.MOST})],
+    )
+    @action(detail=True, methods=["get"])
+    def posterior(self, request: Request, key: str) -> Response:
+        """What it believes, best items first."""
+        posterior = _newest(self.get_object())
+        if posterior is None:
+            raise Http404
+        return Response(PosteriorSerializer(posterior, context={"limit": pagination.limit(request)}).data)
+
+
+def _newest(campaign: Campaign) -> Posterior | None:
+    return campaign.posteriors.order_by("-number").first()

@@ -1,0 +1,73 @@
+"""The draw table: S joint draws from the posteriors, each as a ranking of the items.
+
+Serving Thompson sampling from 1,024 stored rankings costs no measurable regret against fresh draws, and makes every
+propensity a count (docs/methods.md). Row s has a generator of its own, so any row can be drawn again, alone and to its
+full length, by whoever knows the seed.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+Rows = NDArray[np.uint32]  # (S, depth) indices of items, best first
+
+N_ROWS = 1024
+DEEPER = 4  # places a row keeps for each place that it must fill under a filter
+RAREST = 0.05  # share of the pool under which no depth is planned for: those requests draw the row again
+
+
+def generators(seed: int, n_rows: int = N_ROWS) -> list[Generator]:
+    """One per row."""
+    return [generator(seed, row) for row in range(n_rows)]
+
+
+def generator(seed: int, row: int) -> Generator:
+    return np.random.default_rng((seed, row))
+
+
+def ranking(a: Vector, b: Vector, rng: Generator, depth: int | None = None) -> NDArray[np.intp]:
+    """Indices of the best `depth` items (all by default) of one joint draw from Beta(a, b), best first."""
+    draw = rng.beta(a, b)
+    if depth is None or depth >= len(draw):
+        return np.argsort(-draw, kind="stable")
+    best = np.sort(np.argpartition(-draw, depth - 1)[:depth])  # sorted, so that equal draws rank by index here too
+    return best[np.argsort(-draw[best], kind="stable")]
+
+
+def table(a: Vector, b: Vector, rngs: Sequence[Generator], depth: int) -> Rows:
+    """One ranking per generator, shape (len(rngs), min(depth, items)).
+
+    One row is in memory at a time per thread: 160 kB at 10,000 items. NumPy lets go of the interpreter while it
+    draws and sorts, so the rows share the processor's cores.
+    """
+    rows = np.empty((len(rngs), min(depth, len(a))), np.uint32)
+
+    def fill(row: int) -> None:
+        rows[row] = ranking(a, b, rngs[row], depth)
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for _ in threads.map(fill, range(len(rngs))):
+            pass
+    return rows
+
+
+def depth_for(n_slots: int, eligible_share: float, n_items: int) -> int:
+    """Places to keep per row so that a filter passing this share of the pool rarely exhausts it.
+
+    >>> depth_for(10, 0.05, 10_000)  # 200 places leave 26.6 % of such rows short, 500 none
+    800
+    """
+    return min(n_items, int(np.ceil(DEEPER * n_slots / max(eligible_share, RAREST))))
+
+
+def typical_share(groups: Sequence[str]) -> float:
+    """Share of the pool that the group (category) of the middle item has; 1 for an empty pool."""
+    if not groups:
+        return 1.0
+    _, inverse, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    return float(np.median(counts[inverse])) / len(groups)

@@ -1,0 +1,111 @@
+"""Campaigns on the wire."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from bandits.models import Campaign, Posterior
+from bandits.policies.posterior import Beliefs
+from firstlight.accounts.models import User
+from firstlight.catalog.models import Category, Merchant, Scenario
+from firstlight.doors.serializers import Fraction, Keys, Named
+
+MOST_SLOTS, MOST_RULES = 100, 1_000
+
+
+class CampaignSerializer(Named, serializers.ModelSerializer[Campaign]):
+    owner = serializers.SlugRelatedField(
+        slug_field="username", queryset=User.objects.filter(is_active=True), allow_null=True, required=False
+    )
+    scenario = serializers.SlugRelatedField(slug_field="key", queryset=Scenario.objects.all())
+    positions = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=500), min_length=1, max_length=MOST_SLOTS
+    )
+    pool_categories = Keys(Category.objects, at_most=MOST_RULES, required=False)
+    pool_merchants = Keys(Merchant.objects, at_most=MOST_RULES, required=False)
+    pool_tags = serializers.ListField(
+        child=serializers.CharField(max_length=100), max_length=MOST_RULES, required=False
+    )
+    floor = Fraction(required=False)
+
+    class Meta:
+        model = Campaign
+        exclude = ["id"]
+        read_only_fields = ["status", "started_at", "stopped_at", "created_at"]
+        extra_kwargs = {"pool_max_age_days": {"min_value": 1, "max_value": 36_500}}
+
+    def validate_positions(self, positions: list[int]) -> list[int]:
+        if len(set(positions)) < len(positions):
+            raise serializers.ValidationError("Name each slot once.")
+        return sorted(positions)
+
+
+class Belief(NamedTuple):
+    """What a campaign believes of one item: its click rate, with the interval that holds 95 % of the posterior."""
+
+    item: str
+    trials: float  # impressions
+    successes: float  # clicked impressions
+    mean: float
+    low: float
+    high: float
+
+
+def told(believed: Beliefs, places: Sequence[int]) -> list[Belief]:
+    """Of the items at these places, in this order."""
+    mean, (low, high) = believed.mean, believed.interval()
+    return [
+        Belief(
+            item=believed.items[i],
+            trials=float(believed.trials[i]),
+            successes=float(believed.successes[i]),
+            mean=float(mean[i]),
+            low=float(low[i]),
+            high=float(high[i]),
+        )
+        for i in places
+    ]
+
+
+class BeliefSerializer(serializers.Serializer[Belief]):
+    item = serializers.CharField()
+    trials = serializers.FloatField()
+    successes = serializers.FloatField()
+    mean = serializers.FloatField()
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+
+
+class PosteriorSerializer(serializers.ModelSerializer[Posterior]):
+    """The newest version; `leaders` are its best items by mean, as many as `limit`."""
+
+    n_items = serializers.SerializerMethodField("count")
+    leaders = serializers.SerializerMethodField("best")
+
+    class Meta:
+        model = Posterior
+        fields = ["number", "computed_at", "batch", "prior_a", "prior_b", "n_items", "leaders"]
+
+    def count(self, posterior: Posterior) -> int:
+        return len(posterior.items)
+
+    @extend_schema_field(BeliefSerializer(many=True))
+    def best(self, posterior: Posterior) -> Any:
+        believed = posterior.beliefs
+        rows: Any = told(believed, believed.leaders(self.context["limit"]))
+        return BeliefSerializer(rows, many=True).data
+
+
+class PoolItemSerializer(serializers.Serializer[Any]):
+    """`belief` null: the item is newer than the posterior."""
+
+    key = serializers.CharField()
+    title = serializers.CharField()
+    belief = serializers.SerializerMethodField("believed")
+
+    @extend_schema_field({"oneOf": [{"$ref": "#/components/schemas/Belief"}, {"type": "null"}]})
+    def believed(self, item: Any) -> Any:
+        known: dict[str, Belief] = self.context["beliefs"]
+        return BeliefSerializer(known[item.key]).data if item.key in known else None

@@ -1,0 +1,25 @@
+"""What workers do for campaigns; the beat schedule is in the settings."""
+
+from contextlib import suppress
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from bandits import learning
+from bandits.models import Campaign, Status
+from firstlight.postgres import locks
+
+
+@shared_task
+def learn(*, campaign_id: int, **_: Any) -> None:
+    """One at a time per campaign: who finds it busy leaves, for the work is being done."""
+    with suppress(locks.Busy, Campaign.DoesNotExist):
+        learning.learn(campaign_id, at=timezone.now())
+
+
+@shared_task
+def learn_running(**_: Any) -> None:
+    """One task per running campaign, so that workers share them and one that fails stops no other."""
+    for pk in Campaign.objects.filter(status=Status.RUNNING).values_list("pk", flat=True):
+        learn.delay(campaign_id=pk)
