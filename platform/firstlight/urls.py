@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
+from bandits import api as bandits
 from experiments import api as experiments
 from firstlight.catalog import api as catalog
 from firstlight.doors import refusals
@@ -21,6 +22,7 @@ router = SimpleRouter()
 router.register("scenarios", catalog.Scenarios, "scenario")
 router.register("layers", experiments.Layers, "layer")
 router.register("experiments", experiments.Experiments, "experiment")
+router.register("campaigns", bandits.Campaigns, "campaign")
 router.register("metrics", metrics.Metrics, "metric")
 
 v1: list[URLPattern | URLResolver] = [

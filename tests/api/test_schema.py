@@ -20,6 +20,12 @@ POST               /api/v1/experiments/{key}/start/
 POST               /api/v1/experiments/{key}/stop/
 GET                /api/v1/experiments/{key}/results/
 POST               /api/v1/experiments/{key}/results/refresh/
+GET POST           /api/v1/campaigns/
+GET PATCH          /api/v1/campaigns/{key}/
+POST               /api/v1/campaigns/{key}/start/
+POST               /api/v1/campaigns/{key}/stop/
+GET                /api/v1/campaigns/{key}/items/
+GET                /api/v1/campaigns/{key}/posterior/
 GET                /api/v1/objectives/
 GET PUT            /api/v1/objectives/{scenario}/
 GET PUT            /api/v1/items/

@@ -1,0 +1,125 @@
+import pytest
+from scipy import stats
+
+from bandits.models import Campaign
+from firstlight.accounts.models import AuditEntry
+from firstlight.catalog import upsert
+from tests.api.conftest import pointers
+
+
+@pytest.fixture
+def plan(scenarios):
+    """A campaign as it is sent."""
+    upsert.items([{"key": f"sku-{i}", "merchant": "m", "category": "dress", "tags": ["new"]} for i in range(5)], "ada")
+    return {
+        "key": "new-arrivals",
+        "name": "New arrivals",
+        "scenario": "home_feed",
+        "positions": [8, 3],
+        "pool_categories": ["dress"],
+        "pool_tags": ["new"],
+        "floor": 0.1,
+    }
+
+
+def test_a_campaign_is_read_back_as_it_was_sent_with_its_slots_in_order(api, plan):
+    made = api.send("post", "/campaigns/", plan)
+    assert made.status_code == 201, made.content
+    found = api.get("/api/v1/campaigns/new-arrivals/").json()
+    assert found == made.json()
+    assert {name: found[name] for name in plan} == plan | {"positions": [3, 8]}
+    assert (found["status"], found["attribution_hours"], found["pool_merchants"]) == ("draft", 24, [])
+    assert api.send("patch", "/campaigns/new-arrivals/", found).json() == found
+
+
+def test_a_change_is_told_in_the_trail(api, plan):
+    api.send("post", "/campaigns/", plan)
+    api.send("patch", "/campaigns/new-arrivals/", {"pool_categories": [], "pool_merchants": ["m"]})
+    changes = AuditEntry.objects.filter(kind="campaign").first().changes
+    assert changes == {"pool_categories": [["dress"], []], "pool_merchants": [[], ["m"]]}
+
+
+@pytest.mark.parametrize(
+    ("change", "places"),
+    [
+        ({"scenario": "nowhere"}, {"/scenario"}),
+        ({"scenario": None}, {"/scenario"}),
+        ({"positions": []}, {"/positions"}),
+        ({"positions": [3, 3]}, {"/positions"}),
+        ({"positions": [0, "x", 501]}, {"/positions/0", "/positions/1", "/positions/2"}),
+        ({"positions": list(range(1, 102))}, {"/positions"}),
+        ({"pool_categories": ["dress", "hat"]}, {"/pool_categories/1"}),
+        ({"pool_merchants": "m"}, {"/pool_merchants"}),
+        ({"pool_tags": ["x" * 101]}, {"/pool_tags/0"}),
+        ({"pool_max_age_days": 0}, {"/pool_max_age_days"}),
+        ({"pool_max_age_days": 10**9}, {"/pool_max_age_days"}),
+        ({"merchant_cap": 0}, {"/merchant_cap"}),
+        ({"floor": -0.1}, {"/floor"}),
+        ({"floor": 0.0001}, {"/floor"}),
+        ({"attribution_hours": 721}, {"/attribution_hours"}),
+        ({"prior_strength_cap": 1}, {"/prior_strength_cap"}),
+        ({"pool_in_stock": "perhaps"}, {"/pool_in_stock"}),
+        ({"slots": 3}, {"/slots"}),
+    ],
+)
+def test_what_is_wrong_is_refused_at_its_place(api, plan, change, places):
+    assert pointers(api.send("post", "/campaigns/", plan | change)) == places
+    assert not Campaign.objects.exists()
+
+
+def test_starting_and_stopping_and_no_change_in_between(api, plan):
+    api.send("post", "/campaigns/", plan)
+    started = api.send("post", "/campaigns/new-arrivals/start/")
+    assert (started.status_code, started.json()["status"]) == (200, "running"), started.content
+    assert api.send("post", "/campaigns/new-arrivals/start/").status_code == 409
+    assert api.send("patch", "/campaigns/new-arrivals/", {"floor": 0.2}).status_code == 409
+    assert api.send("post", "/campaigns/new-arrivals/stop/").json()["status"] == "stopped"
+    assert api.send("post", "/campaigns/new-arrivals/stop/").status_code == 409
+
+
+def believe(**counts):
+    trials, successes = zip(*counts.values(), strict=True)
+    return Campaign.objects.get().posteriors.create(
+        number=1, batch=7, prior_a=2, prior_b=98, items=[f"sku-{key[1:]}" for key in counts],
+        trials=list(trials), successes=list(successes),
+    )  # fmt: skip
+
+
+def test_the_posterior_tells_its_leaders_with_their_intervals(api, plan):
+    api.send("post", "/campaigns/", plan)
+    path = "/api/v1/campaigns/new-arrivals/posterior/"
+    assert api.get(path).status_code == 404
+    believe(i0=(100, 1), i1=(50, 10), i2=(0, 0))
+    found = api.get(path).json()
+    assert (found["number"], found["batch"], found["n_items"], found["prior_a"]) == (1, 7, 3, 2)
+    assert [leader["item"] for leader in found["leaders"]] == ["sku-1", "sku-2", "sku-0"]
+    best, belief = found["leaders"][0], stats.beta(2 + 10, 98 + 40)
+    assert best["mean"] == pytest.approx(belief.mean())
+    assert (best["low"], best["high"]) == pytest.approx(belief.interval(0.95))
+    assert len(api.get(path, {"limit": 1}).json()["leaders"]) == 1
+    assert pointers(api.get(path, {"limit": 0})) == {"limit"}
+
+
+def test_the_pool_is_told_page_by_page_with_what_is_believed(api, plan):
+    api.send("post", "/campaigns/", plan)
+    believe(i1=(50, 10))
+    upsert.items([{"key": "hat-1", "category": "hat", "tags": ["new"]}, {"key": "sku-3", "in_stock": False}], "ada")
+    path, seen = "/api/v1/campaigns/new-arrivals/items/?limit=2", {}
+    while path:
+        page = api.get(path).json()
+        seen |= {item["key"]: item["belief"] for item in page["results"]}
+        path = page["next"]
+    assert list(seen) == ["sku-0", "sku-1", "sku-2", "sku-4"]
+    assert seen["sku-0"] is None
+    assert seen["sku-1"]["mean"] == pytest.approx(12 / 150)
+
+
+def test_a_limited_key_sees_its_campaigns_only(api, client_with, plan):
+    api.send("post", "/campaigns/", plan)
+    other = client_with(scenarios=["search"])
+    assert other.get("/api/v1/campaigns/").json()["results"] == []
+    for path in ("", "items/", "posterior/"):
+        assert other.get(f"/api/v1/campaigns/new-arrivals/{path}").status_code == 404
+    assert other.send("post", "/campaigns/new-arrivals/start/").status_code == 404
+    assert other.send("post", "/campaigns/", plan | {"key": "mine"}).status_code == 403
+    assert Campaign.objects.count() == 1
