@@ -151,19 +151,14 @@ def processes_of(var: Path) -> list[str]:
 def test_up_stays_until_it_is_told_and_leaves_nothing_behind(
     first: tuple[dict[str, Any], str], var: Path, port: int, number: signal.Signals
 ) -> None:
-    (var / "demo" / "report.json").unlink()
-    up = subprocess.Popen(
-        [sys.executable, "manage.py", "up"],
-        cwd=ROOT,
-        env=environment(var, port),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    (var / "demo" / "report.json").unlink(missing_ok=True)
+    with (var / "up.log").open("wb") as said:
+        command = [sys.executable, "manage.py", "up"]
+        up = subprocess.Popen(command, cwd=ROOT, env=environment(var, port), stdout=said, stderr=said)
     deadline = time.monotonic() + 120
     while not (var / "demo" / "report.json").exists() and time.monotonic() < deadline and up.poll() is None:
         time.sleep(0.2)
-    assert (var / "demo" / "report.json").exists()
+    assert (var / "demo" / "report.json").exists(), (var / "up.log").read_text()
     time.sleep(1)
     assert httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code == httpx.codes.OK
     up.send_signal(number)
