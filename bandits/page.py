@@ -14,7 +14,7 @@ from firstlight.console import charts, words
 from firstlight.console.pictures import Picture
 
 LEADERS = 10  # rows of the picture
-LISTED = 100  # rows of the table; the CSV has all
+LISTED = 30  # rows of the table; the CSV has all
 OTHERS = "all others"
 
 Floats = NDArray[np.float64]
@@ -146,7 +146,7 @@ def _over_time(history: Sequence[Belief], names: Mapping[str, str]) -> Picture:
     points = [p for before, after in pairwise(history) for p in _gained(before, after, leaders, names)]
     rows = [{"at": p.at.isoformat(), "item": p.series, "impressions": p.value} for p in points]
     caption = "Impressions between one learning step and the next. Leaders should win ground, nobody lose all."
-    return Picture("exposure-over-time", "Who was shown", charts.shares(points), rows, caption)
+    return Picture("exposure-over-time", "Who was shown", charts.shares(points, rest=OTHERS), rows, caption)
 
 
 def _gained(before: Belief, after: Belief, leaders: Sequence[str], names: Mapping[str, str]) -> list[charts.Point]:

@@ -23,6 +23,7 @@ def page(request: HttpRequest, campaign: Campaign, *, may_change: bool) -> HttpR
         "title": campaign.name,
         "opts": Campaign._meta,
         "campaign": campaign,
+        "object": campaign,
         "may_change": may_change,
         "settings": _settings(campaign),
         "pool": pool_size(campaign),

@@ -45,6 +45,7 @@ class ArmInline(_LineOfDraft, _ArmInline):
     model = Arm
     form = forms.ArmForm
     formset = forms.ArmFormSet
+    hide_title = True
     verbose_name_plural = "Arms – the first is the control; the weights sum to 1"
 
     def get_extra(self, request: HttpRequest, obj: Experiment | None = None, **kwargs: Any) -> int:
@@ -55,6 +56,7 @@ class MeasuredInline(_LineOfDraft, _MeasuredInline):
     model = ExperimentMetric
     form = forms.MeasuredForm
     formset = forms.MeasuredFormSet
+    hide_title = True
     verbose_name = "metric"
     verbose_name_plural = "Metrics – goals decide, guardrails protect"
 

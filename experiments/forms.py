@@ -1,40 +1,16 @@
 """Forms of an experiment: every refusal stands beside the field it is about, in words."""
 
-import json
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from experiments.models import Arm, Experiment, ExperimentMetric, MetricRole
+from firstlight.accounts.forms import JsonField
 
 OBJECTIVES = ("user", "merchant", "platform")
-
-
-class JsonField(forms.JSONField):
-    """JSON as people type it; says where it went wrong."""
-
-    def __init__(self, example: str, **kwargs: Any) -> None:
-        widget = UnfoldAdminTextareaWidget(
-            attrs={"class": "fl-json", "rows": 1, "placeholder": example, "spellcheck": "false"}
-        )
-        super().__init__(widget=widget, required=False, **kwargs)
-
-    def to_python(self, value: Any) -> Any:
-        try:
-            return super().to_python(value)
-        except ValidationError as refusal:
-            raise ValidationError(f"This is not JSON: {_where(str(value))}.") from refusal
-
-
-def _where(text: str) -> str:
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        return f"{error.msg[:1].lower()}{error.msg[1:]} at character {error.pos + 1}"
-    return "unexpected text"
 
 
 class ExperimentForm(forms.ModelForm[Experiment]):

@@ -26,6 +26,7 @@ class Line:
     difference: str
     lift: str
     interval: str
+    withheld: str  # why there is no lift
     p: str
     guardrail: str
     tone: str
@@ -152,7 +153,7 @@ def _lines(results: Json, metric: Json, is_share: bool) -> Iterator[Line]:
             mean=mean,
             **_compared(metric, estimate, is_share)
             if estimate
-            else dict.fromkeys(("difference", "lift", "interval", "p", "guardrail", "tone"), ""),
+            else dict.fromkeys(("difference", "lift", "interval", "withheld", "p", "guardrail", "tone"), ""),
         )
 
 
@@ -160,9 +161,10 @@ def _compared(metric: Json, estimate: Json, is_share: bool) -> dict[str, str]:
     change, difference, guardrail = estimate["lift"], estimate["difference"], estimate["guardrail"]
     apart = difference.get("value")
     return {
-        "difference": f"withheld: {difference['withheld']}" if apart is None else _signed(apart, is_share),
-        "lift": words.lift(change.get("value")) if "value" in change else f"withheld: {change['withheld']}",
+        "difference": words.BLANK if apart is None else _signed(apart, is_share),
+        "lift": words.lift(change.get("value")),
         "interval": words.lift_interval(change["low"], change["high"]) if "value" in change else "",
+        "withheld": change.get("withheld", ""),
         "p": words.p_value(estimate["p"], estimate.get("log10_p")).removeprefix("p = ").removeprefix("p "),
         "guardrail": guardrail["sentence"] if guardrail else "",
         "tone": tone(metric, estimate),

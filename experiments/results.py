@@ -21,6 +21,7 @@ def page(request: HttpRequest, experiment: Experiment, *, may_change: bool) -> H
         "title": experiment.name,
         "opts": Experiment._meta,
         "experiment": experiment,
+        "object": experiment,
         "look": look,
         "looks": list(experiment.looks.order_by("-number").defer("results")[:50]),
         "may_change": may_change,

@@ -17,7 +17,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from firstlight.accounts import audit, keys
-from firstlight.accounts.audited import AuditedAdmin, ModelAdmin, ShownAdmin, actor
+from firstlight.accounts.audited import SHORT_FIELDS, AuditedAdmin, ModelAdmin, ShownAdmin, actor
 from firstlight.accounts.confirmation import Step, confirmed
 from firstlight.accounts.models import ApiKey, AuditEntry, Scope, User
 
@@ -88,6 +88,8 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
     """Made and revoked, never changed: what a key may do is fixed when its secret is handed out."""
 
     form = ApiKeyForm
+    formfield_overrides = SHORT_FIELDS
+    compressed_fields = False
     list_display = ["name", "public_id", "may", "created_by", "created_at", "state"]
     list_select_related = ["created_by"]
     search_fields = ["name", "public_id"]

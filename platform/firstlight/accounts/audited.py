@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.postgres.fields import ArrayField
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import Model, QuerySet, TextField
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from unfold.widgets import UnfoldAdminExpandableTextareaWidget, UnfoldAdminTextInputWidget
 
 from firstlight.accounts import audit
 
@@ -20,6 +22,11 @@ __all__ = ["AuditedAdmin", "ModelAdmin", "ShownAdmin", "TabularInline", "actor"]
 
 Row = TypeVar("Row", bound=Model)
 
+SHORT_FIELDS: Any = {  # unfold gives lists and texts ten lines each
+    ArrayField: {"widget": UnfoldAdminTextInputWidget},
+    TextField: {"widget": UnfoldAdminExpandableTextareaWidget},
+}
+
 
 def actor(user: AbstractBaseUser | AnonymousUser) -> str:
     """Name of this person in the trail."""
@@ -30,8 +37,15 @@ class AuditedAdmin(ModelAdmin[Row], Generic[Row]):
     """Records what was saved or deleted, from which value to which; publication follows by itself."""
 
     audited_children: tuple[str, ...] = ()  # sets of rows edited on the same page: ("arms", "measured")
-    compressed_fields = True
     warn_unsaved_form = True
+    formfield_overrides = SHORT_FIELDS
+    compressed_fields = False  # labels above their fields, help below
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["show_save_and_add_another"] = False  # nobody plans two in a row
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Row, form: ModelForm[Row], change: bool) -> None:
         form.state_before = self._state(self._kept(obj)) if change else {}  # type: ignore[attr-defined]

@@ -38,5 +38,6 @@ def confirmed(request: HttpRequest, row: Model, step: Step, *, back: str) -> Htt
         "refusal": refusal,
         "back": back,
         "opts": row._meta,
+        "object": row,
     }
     return TemplateResponse(request, "console/confirm.html", context, status=409 if refusal else 200)

@@ -11,7 +11,7 @@ from typing import Any
 
 import altair as alt
 
-from firstlight.console.theme import TONES
+from firstlight.console.theme import SERIES, TONES, UNSETTLED
 
 ROW = 46  # px of a row: label, then the mark below it
 _FIT = alt.AutoSizeParams(type="fit-x", contains="padding")
@@ -57,7 +57,7 @@ def intervals(
     """Forest plot. What reaches beyond `lowest` or `highest` is cut at the edge; the note has the number."""
     ends = [x for r in rows for x in (r.low, r.high, r.margin, 0.0 if zero else None) if x is not None] or [0.0]
     domain = _domain(max(min(ends), lowest), min(max(ends), highest))
-    base = _base([{"row": i, **asdict(r)} for i, r in enumerate(rows)])
+    base = _base([_told(i, r) for i, r in enumerate(rows)])
     y = alt.Y("row:O", axis=None, scale=alt.Scale(paddingInner=0, paddingOuter=0))
     axis = alt.Axis(
         labelExpr=_signed() if zero else "format(datum.value, '.2~%')",
@@ -77,8 +77,11 @@ def intervals(
             x="margin:Q", y=alt.Y("row:O", axis=None, bandPosition=0.45), y2=alt.Y2("row:O", bandPosition=0.95)
         ),
         base.mark_circle(size=90, opacity=1, clip=True, yOffset=9).encode(x="value:Q", y=y, color=colour, tooltip=tips),
-        base.mark_text(style="title", align="left", dy=-11, limit=230).encode(x=alt.value(0), y=y, text="label:N"),
-        base.mark_text(style="note", align="right", dy=-11).encode(x=alt.value("width"), y=y, text="note:N"),
+        base.mark_text(style="title", align="left", dy=-11, limit=_label_room(rows)).encode(
+            x=alt.value(0), y=y, text="label:N"
+        ),
+        base.mark_text(style="note", align="right", dy=-11).encode(x=alt.value("width"), y=y, text="beside:N"),
+        base.mark_text(style="faint", align="left", dy=8).encode(x=alt.value(0), y=y, text="below:N"),
     ]
     if zero:
         line = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(style="zero").encode(x="zero:Q")
@@ -92,13 +95,14 @@ def cumulative(points: Sequence[Point], *, title: str) -> Any:
     x = alt.X("at:T", title=None, axis=_time(points))
     colour = _series(points)
     axis = alt.Axis(labelExpr=_signed(), tickCount=5)
-    y = alt.Y("value:Q", title=title, axis=axis)
+    scale = alt.Scale(domain=_settled(points), nice=False)
+    y = alt.Y("value:Q", title=title, axis=axis, scale=scale)
     tips = _tips(points, "+.1%")
     zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(style="zero").encode(y="zero:Q")
     chart = alt.layer(
         zero,
         base.mark_area(opacity=0.16, clip=True).encode(
-            x=x, y=alt.Y("low:Q", title=title, axis=axis), y2="high:Q", color=colour
+            x=x, y=alt.Y("low:Q", title=title, axis=axis, scale=scale), y2="high:Q", color=colour
         ),
         base.mark_line(clip=True).encode(x=x, y=y, color=colour),
         base.mark_circle(size=44, opacity=1, clip=True).encode(x=x, y=y, color=colour, tooltip=tips),
@@ -106,26 +110,27 @@ def cumulative(points: Sequence[Point], *, title: str) -> Any:
     return _sized(chart, 240)
 
 
-def series(points: Sequence[Point], *, title: str | None = None, form: str = "~s", filled: bool = False) -> Any:
-    """Values over time, one line per series; `filled` stacks areas instead. `form` is a d3 number format."""
+def series(points: Sequence[Point], *, form: str = "~s") -> Any:
+    """Values over time, one line per series. `form` is a d3 number format."""
     base = _base([_dated(p) for p in points])
     x, colour, tips = alt.X("at:T", title=None, axis=_time(points)), _series(points), _tips(points, form)
-    y = alt.Y("value:Q", title=title, axis=alt.Axis(format=form, tickCount=4), scale=alt.Scale(zero=True))
-    if filled:
-        return _sized(base.mark_area(opacity=0.75, line=False).encode(x=x, y=y, color=colour, tooltip=tips), 180)
+    axis = alt.Axis(labelExpr=f"datum.value == 0 ? '0' : format(datum.value, '{form}')", tickCount=4)
+    y = alt.Y("value:Q", title=None, axis=axis, scale=alt.Scale(zero=True))
     dots = base.mark_circle(size=36, opacity=1).encode(x=x, y=y, color=colour, tooltip=tips)
     return _sized(alt.layer(base.mark_line().encode(x=x, y=y, color=colour), dots), 180)
 
 
-def shares(points: Sequence[Point]) -> Any:
-    """How a whole was split at each time, as bars that fill it."""
+def shares(points: Sequence[Point], *, rest: str) -> Any:
+    """How a whole was split at each time, as bars that fill it. The series named `rest` stays in the background."""
     base = _base([{**_dated(p), "order": i} for i, p in enumerate(points)])
     y = alt.Y("value:Q", stack="normalize", title=None, axis=alt.Axis(format=".0%", tickCount=4))
     form = "%d %b %H:%M" if _hourly(points) else "%d %b"
-    axis = alt.Axis(labelAngle=0, labelOverlap="greedy", labelExpr=f"timeFormat(toDate(datum.value), '{form}')")
+    axis = alt.Axis(
+        labelAngle=0, labelOverlap="greedy", labelSeparation=14, labelExpr=f"timeFormat(toDate(datum.value), '{form}')"
+    )
     x = alt.X("at:O", title=None, axis=axis, scale=alt.Scale(paddingInner=0.12))
     chart = base.mark_bar().encode(
-        x=x, y=y, color=_series(points), order="order:O", tooltip=_tips(points, ",.0f", "at:O")
+        x=x, y=y, color=_series(points, rest), order="order:O", tooltip=_tips(points, ",.0f", "at:O")
     )
     return _sized(chart, 240)
 
@@ -139,7 +144,9 @@ def bars(rows: Sequence[Bar], *, highest: float | None = None) -> Any:
     chart = alt.layer(
         base.mark_bar(style="track", height=8, cornerRadius=4, yOffset=9).encode(x=alt.X("most:Q", axis=None), y=y),
         base.mark_bar(height=8, cornerRadius=4, yOffset=9).encode(x=x, y=y, color=_tone()),
-        base.mark_text(style="title", align="left", dy=-11, limit=200).encode(x=alt.value(0), y=y, text="label:N"),
+        base.mark_text(style="title", align="left", dy=-11, limit=_label_room(rows)).encode(
+            x=alt.value(0), y=y, text="label:N"
+        ),
         base.mark_text(style="note", align="right", dy=-11).encode(x=alt.value("width"), y=y, text="note:N"),
     )
     return _sized(chart, ROW * max(len(rows), 1))
@@ -161,10 +168,12 @@ def _signed() -> str:
     return "datum.value == 0 ? '0' : format(datum.value, '+.1~%')"
 
 
-def _series(points: Sequence[Point]) -> Any:
-    """Colours in the order in which the series first appear; no legend for a single one."""
+def _series(points: Sequence[Point], rest: str = "") -> Any:
+    """Colours in the order in which the series first appear, grey for the rest; no legend for a single one."""
     names = list(dict.fromkeys(p.series for p in points))
-    return alt.Color("series:N", sort=names, legend=alt.Legend() if len(names) > 1 else None)
+    colours = [UNSETTLED if name == rest else SERIES[i % len(SERIES)] for i, name in enumerate(names)]
+    scale = alt.Scale(domain=names, range=colours)
+    return alt.Color("series:N", scale=scale, legend=alt.Legend() if len(names) > 1 else None)
 
 
 def _tips(points: Sequence[Point], form: str, at: str = "at:T") -> list[Any]:
@@ -197,6 +206,27 @@ def _dated(point: Point) -> dict[str, Any]:
         else datetime.combine(point.at, datetime.min.time())
     )
     return {**asdict(point), "at": at.isoformat()}
+
+
+def _told(row: int, r: Interval) -> dict[str, Any]:
+    """What is withheld is said where the mark would be; it may be long."""
+    here = {"beside": r.note, "below": ""} if r.value is not None else {"beside": "", "below": r.note}
+    return {"row": row, **asdict(r), **here}
+
+
+def _label_room(rows: Sequence[Interval] | Sequence[Bar]) -> Any:
+    """Px that the notes on the right leave to the labels: about 6.4 a character at their size."""
+    longest = max((len(r.note) for r in rows if r.value is not None), default=0)
+    return alt.ExprRef(expr=f"max(width - {6.4 * longest + 12:.0f}, 90)")
+
+
+def _settled(points: Sequence[Point]) -> list[float]:
+    """Axis of an estimate as it settled: the first days' bands may reach far beyond what they settle to."""
+    bands = [(p.low, p.high) for p in points if p.low is not None and p.high is not None]
+    last = max((p.at for p in points), default=None)
+    reach = 4 * max((abs(x) for p in points if p.at == last for x in (p.low, p.high) if x is not None), default=1.0)
+    lowest = max(min((low for low, _ in bands), default=0.0), -reach)
+    return _domain(min(lowest, 0.0), max(min(max((high for _, high in bands), default=0.0), reach), 0.0))
 
 
 def _domain(low: float, high: float) -> list[float]:

@@ -55,6 +55,7 @@ def page(request: HttpRequest, key: str) -> HttpResponse:
         **admin.site.each_context(request),
         "title": scenario.name,
         "scenario": scenario,
+        "object": scenario,
         "view": view,
         "views": _switches(view),
         "sentence": sentence(whole),

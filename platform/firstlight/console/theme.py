@@ -48,7 +48,7 @@ def config(*, dark: bool) -> dict[str, Any]:
             "labelLimit": 260,
             "columns": 4,
         },
-        "line": {"strokeWidth": 2.25, "interpolate": "monotone"},
+        "line": {"strokeWidth": 2.25, "strokeJoin": "round"},
         "style": {
             "zero": {"color": faint, "strokeWidth": 1.25},
             "margin": {"color": WORSE, "strokeWidth": 1.25, "strokeDash": [3, 3]},

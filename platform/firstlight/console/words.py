@@ -129,12 +129,10 @@ def listing(parts: Sequence[str]) -> str:
 
 
 def _decimals(x: float, figures: int) -> int:
-    """Decimals that show `figures` significant figures of x, trailing zeros cut."""
-    if x == 0:
+    """Decimals that show `figures` significant figures of x; none where it is whole."""
+    if x == 0 or round(x, 9) == round(x):
         return 0
-    decimals = max(figures - 1 - floor(log10(abs(x))), 0)
-    text = f"{x:.{decimals}f}"
-    return len(text.rstrip("0").partition(".")[2]) if "." in text else 0
+    return max(figures - 1 - floor(log10(abs(x))), 0)
 
 
 def _signs(text: str) -> str:

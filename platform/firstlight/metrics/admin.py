@@ -8,24 +8,29 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from firstlight.accounts.audited import AuditedAdmin
+from firstlight.accounts.forms import JsonField
 from firstlight.metrics import definitions
 from firstlight.metrics.models import Metric
 
 FILTER_HELP = (
-    "Which of these events count: [{“field”: “recall_source”, “op”: “eq”, “value”: “i2i”}]. All conditions must hold; "
-    "op is eq, ne, in, gt, ge, lt or le. Empty counts all."
+    "Which of these events count; all conditions must hold. A field is a column of the event table, op is eq, ne, in, "
+    "gt, ge, lt or le. Empty counts all."
 )
 
 
+EXAMPLE = '[{"field": "recall_source", "op": "eq", "value": "i2i"}]'
+
+
 class MetricForm(forms.ModelForm[Metric]):
+    numerator_filter = JsonField(EXAMPLE, help_text=FILTER_HELP)
+    denominator_filter = JsonField(EXAMPLE, help_text=FILTER_HELP)
+
     class Meta:
         help_texts = {
             "kind": "Share of units that did it (conversion), mean per unit (orders per user), or a ratio of two sums "
             "(click rate per impression).",
             "numerator_event": "What is counted or summed: click, order, x.shared, …",
-            "numerator_filter": FILTER_HELP,
             "denominator_event": "For a ratio only: impression, order, …",
-            "denominator_filter": FILTER_HELP,
         }
 
     def clean(self) -> dict[str, Any]:
@@ -38,7 +43,8 @@ class MetricForm(forms.ModelForm[Metric]):
             self._refuse("denominator_event", definitions.validate_denominator(kind, below))
         for name in ("numerator_filter", "denominator_filter"):
             if name in found:
-                self._refuse(name, definitions.validate(found[name] or []))
+                found[name] = found[name] or []
+                self._refuse(name, definitions.validate(found[name]))
         return found
 
     def _refuse(self, name: str, faults: Iterable[definitions.Fault]) -> None:

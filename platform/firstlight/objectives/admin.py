@@ -37,6 +37,7 @@ class WeightsForm(forms.ModelForm[Weights]):
 @admin.register(Weights)
 class WeightsAdmin(ModelAdmin[Weights]):
     form = WeightsForm
+    compressed_fields = False
     list_display = ["scenario", "stage_name", "version", "split", "reason", "created_by", "created_at"]
     list_select_related = ["scenario", "created_by"]
     list_filter = ["scenario", "stage"]
