@@ -10,9 +10,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from bandits import lifecycle, pool
+from bandits import lifecycle, logged, pool
 from bandits.models import Campaign, Posterior, Status
-from bandits.serializers import CampaignSerializer, PoolItemSerializer, PosteriorSerializer, told
+from bandits.serializers import CampaignSerializer, PoolItemSerializer, PosteriorSerializer, ValuedSerializer, told
 from firstlight.accounts.authentication import actor
 from firstlight.accounts.resources import Resource, filtered
 from firstlight.doors import pagination
@@ -79,6 +79,13 @@ class Campaigns(Resource):
         if posterior is None:
             raise Http404
         return Response(PosteriorSerializer(posterior, context={"limit": pagination.limit(request)}).data)
+
+    @extend_schema(responses=ValuedSerializer(many=True), filters=False)
+    @action(detail=True, methods=["get"], pagination_class=None)
+    def evaluation(self, request: Request, key: str) -> Response:
+        """What the present table and a uniform policy would have earned, from the choices logged in 30 days."""
+        valued: Any = logged.values(self.get_object(), at=timezone.now())
+        return Response(ValuedSerializer(valued, many=True).data)
 
 
 def _newest(campaign: Campaign) -> Posterior | None:

@@ -75,6 +75,12 @@ def load(payload: bytes) -> Running:
     return running
 
 
+def present(campaign: Campaign) -> Running | None:
+    """The campaign as it would be served now, from its latest table; None when it never had one."""
+    table = _latest_table(campaign)
+    return load(msgspec.msgpack.encode(_part(campaign, table))) if table else None
+
+
 def gather(parts: Mapping[str, Running]) -> State:
     """Campaigns by scenario, in the order of their keys; a position that two of them name is the first one's."""
     state: State = {}

@@ -68,11 +68,13 @@ class Beliefs:
     def interval(self, confidence: float = 0.95) -> tuple[Vector, Vector]:
         """Equal-tailed credible interval of each item's click rate."""
         tail = (1 - confidence) / 2
-        return betaincinv(self.a, self.b, tail), betaincinv(self.a, self.b, 1 - tail)
+        low, high = (np.asarray(betaincinv(self.a, self.b, p), np.float64) for p in (tail, 1 - tail))
+        return low, high
 
     def leaders(self, n: int) -> list[int]:
         """Indices of the `n` items with the highest mean, best first; of equals, the more often shown first."""
-        return np.lexsort((-self.trials, -self.mean))[:n].tolist()
+        best: list[int] = np.lexsort((-self.trials, -self.mean))[:n].tolist()
+        return best
 
 
 def observed_rate(trials: float, successes: float) -> float:

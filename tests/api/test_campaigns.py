@@ -123,3 +123,14 @@ def test_a_limited_key_sees_its_campaigns_only(api, client_with, plan):
     assert other.send("post", "/campaigns/new-arrivals/start/").status_code == 404
     assert other.send("post", "/campaigns/", plan | {"key": "mine"}).status_code == 403
     assert Campaign.objects.count() == 1
+
+
+def test_the_value_of_a_policy_is_withheld_until_there_is_a_log(api, plan):
+    api.send("post", "/campaigns/", plan)
+    assert api.get("/api/v1/campaigns/new-arrivals/evaluation/").json() == []
+    api.send("post", "/campaigns/new-arrivals/start/", {})
+    told = api.get("/api/v1/campaigns/new-arrivals/evaluation/").json()
+    assert {one["policy"]: (one["n_choices"], one["value"], one["withheld"]) for one in told} == {
+        "present table": (0, None, "no data yet"),
+        "uniform": (0, None, "no data yet"),
+    }

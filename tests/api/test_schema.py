@@ -26,6 +26,7 @@ POST               /api/v1/campaigns/{key}/start/
 POST               /api/v1/campaigns/{key}/stop/
 GET                /api/v1/campaigns/{key}/items/
 GET                /api/v1/campaigns/{key}/posterior/
+GET                /api/v1/campaigns/{key}/evaluation/
 GET                /api/v1/objectives/
 GET PUT            /api/v1/objectives/{scenario}/
 GET PUT            /api/v1/items/

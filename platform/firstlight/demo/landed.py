@@ -5,10 +5,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from bandits import logged
 from firstlight.demo import translation
 from firstlight.demo.open_bandit import CAMPAIGNS
 from firstlight.kernel.windows import Window
 from firstlight.lake import engine
+
+ATTRIBUTION = timedelta(hours=24)
 
 
 def window(by: timedelta) -> Window:
@@ -27,15 +30,11 @@ def count(by: timedelta) -> int:
         return int(_ours(events).count().to_pyarrow().as_py())
 
 
-def impressions(campaign: str, arm: str, by: timedelta) -> pa.Table:
-    """trace_id, item_id, position, propensity and clicked of every impression that this policy made."""
+def choices(campaign: str, arm: str, by: timedelta) -> pa.Table:
+    """The impressions that this policy made, as `bandits.logged` tells them."""
     with engine.events(window(by)) as events:
         ours = _ours(events).filter(events.scenario == campaign, events.ranker == arm)
-        clicked = ours.filter(ours.type == "click").select("trace_id", click_id="event_id")
-        seen = ours.filter(ours.type == "impression").left_join(clicked, "trace_id")
-        return seen.select(
-            "trace_id", "item_id", "position", "propensity", clicked=seen.click_id.notnull()
-        ).to_pyarrow()
+        return logged.choices(ours, attribution=ATTRIBUTION).to_pyarrow()
 
 
 def _ours(events: Any) -> Any:

@@ -21,13 +21,13 @@ def estimate(campaign: str, beliefs: Beliefs, by: timedelta) -> dict[str, Any]:
     The policy valued is Thompson sampling under the shop's own posteriors, frozen: item i gets slot k with the exact
     probability that its draw ranks k-th.
     """
-    shown = landed.impressions(campaign, "random", by)
+    shown = landed.choices(campaign, "random", by)
     log = evaluation.Log(
         reward=shown["clicked"].cast("float64").to_numpy(),
         logged=shown["propensity"].to_numpy(),
         target=_propensities(campaign, beliefs, shown["item_id"].to_pylist(), shown["position"].to_numpy()),
     )
-    found = evaluation.value(log, shown["trace_id"].to_numpy(), np.random.default_rng(SEED))
+    found = evaluation.value(log, shown["view"].to_numpy(), np.random.default_rng(SEED))
     if isinstance(found, Withheld):
         return {"withheld": found.reason.value}
     # Rows come in any order, so the last digits of a sum differ from run to run; a report does not.
