@@ -1,0 +1,261 @@
+"""Every event is counted once, in whatever order and pieces it comes, and whoever dies over it."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from django.conf import settings as django_settings
+
+from bandits import learning, lifecycle, rewards
+from bandits.models import Campaign, DrawTable, Posterior
+from bandits.policies import draws
+from firstlight.catalog.models import Item, Merchant, Scenario
+from firstlight.lake import table as lake
+from firstlight.lake.schema import EVENTS
+from firstlight.postgres import locks
+
+START = datetime(2026, 11, 1, 20, tzinfo=UTC)
+AT = START + timedelta(days=8)
+ATTRIBUTION = timedelta(hours=24)
+ITEMS = ("sku-1", "sku-2", "sku-3")
+
+
+class Event(NamedTuple):
+    type: str
+    at: datetime
+    item: str
+    trace: str | None = None
+    user: str = "u-1"
+    scenario: str = "home"
+
+
+@pytest.fixture(autouse=True)
+def home(db: None, settings: Any, tmp_path: Path) -> None:
+    settings.LAKE_URL = (tmp_path / "lake").as_uri()
+
+
+@pytest.fixture
+def campaign() -> Campaign:
+    scenario = Scenario.objects.create(key="home", name="Home")
+    merchant = Merchant.objects.create(key="m-1")
+    for key in ITEMS:
+        Item.objects.create(key=key, merchant=merchant)
+    return Campaign.objects.create(key="new", name="New", scenario=scenario, positions=[3, 1], attribution_hours=24)
+
+
+def arrive(batch: int, events: Iterable[Event]) -> None:
+    rows = [
+        {
+            "event_id": f"{batch}-{i}",
+            "type": e.type,
+            "at": e.at.replace(tzinfo=None),
+            "day": e.at.date(),
+            "item_id": e.item,
+            "trace_id": e.trace,
+            "user_id": e.user,
+            "scenario": e.scenario,
+            "batch": batch,
+        }
+        for i, e in enumerate(events)
+    ]
+    lake.append(batch, pa.Table.from_pylist(rows, schema=EVENTS))
+
+
+def recounted(events: Iterable[Event]) -> dict[str, tuple[int, int]]:
+    """Trials and successes per item, the plain way: event by event, all at once."""
+    here = [e for e in events if e.scenario == "home"]
+    seen = [e for e in here if e.type == "impression"]
+    trials = {(view(e), e.item, e.at.date()) for e in seen}
+    won = set()
+    for click in (e for e in here if e.type == "click"):
+        before = [e for e in seen if (view(e), e.item) == (view(click), click.item)]
+        met = [e for e in before if timedelta(0) <= click.at - e.at <= ATTRIBUTION]
+        if met:
+            won.add((view(click), click.item, max(e.at for e in met).date()))
+    return {item: (sum(t[1] == item for t in trials), sum(w[1] == item for w in won)) for item in ITEMS}
+
+
+def view(event: Event) -> tuple[str, str]:
+    return ("trace", event.trace) if event.trace else ("unit", event.user)
+
+
+def counts(posterior: Posterior) -> dict[str, tuple[int, int]]:
+    return {i: (int(t), int(s)) for i, t, s in zip(posterior.items, posterior.trials, posterior.successes, strict=True)}
+
+
+def some_events(rng: random.Random, n: int) -> list[Event]:
+    """Few views and items over five days, so that events meet: repeats, clicks without impression, over midnight."""
+    return [
+        Event(
+            type=rng.choice(["impression", "impression", "click", "cart"]),
+            at=START + timedelta(minutes=rng.randrange(5 * 24 * 60)),
+            item=rng.choice(ITEMS),
+            trace=rng.choice([None, "t-1", "t-2"]),
+            user=rng.choice(["u-1", "u-2", "t-1"]),
+            scenario=rng.choice(["home", "home", "home", "search"]),
+        )
+        for _ in range(n)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_order_in_any_pieces_counts_as_one_recount_of_all(campaign: Campaign, seed: int) -> None:
+    rng = random.Random(seed)
+    events = some_events(rng, 120)
+    rng.shuffle(events)
+    batch = done = 0
+    while done < len(events):
+        size = rng.randint(1, 40)
+        arrive(batch := batch + 1, events[done : done + size])
+        done += size
+        if rng.random() < 0.7 or done >= len(events):
+            posterior = learning.learn(campaign.pk, at=AT)
+            assert counts(posterior) == recounted(events[:done])
+    assert posterior.scenario_trials == sum(posterior.trials)
+
+
+def test_a_late_impression_takes_a_click_from_an_earlier_view_and_gives_it_to_its_own(campaign: Campaign) -> None:
+    evening, morning = START, START + timedelta(hours=10)  # 20:00, and 6:00 of the next day
+    arrive(1, [Event("impression", evening, "sku-1"), Event("click", morning + timedelta(minutes=1), "sku-1")])
+    assert counts(learning.learn(campaign.pk, at=AT))["sku-1"] == (1, 1)
+    arrive(2, [Event("impression", morning, "sku-1")])
+    assert counts(learning.learn(campaign.pk, at=AT))["sku-1"] == (2, 1)
+
+
+@pytest.mark.parametrize(("late", "won"), [(timedelta(hours=24), 1), (timedelta(hours=24, microseconds=1), 0)])
+def test_a_click_counts_up_to_the_attribution_time(campaign: Campaign, late: timedelta, won: int) -> None:
+    shown = Event("impression", START, "sku-2", trace="t")
+    arrive(1, [shown, Event("click", START + late, "sku-2", trace="t")])
+    assert counts(learning.learn(campaign.pk, at=AT))["sku-2"] == (1, won)
+
+
+def test_learning_again_without_news_makes_no_new_posterior(campaign: Campaign) -> None:
+    arrive(1, some_events(random.Random(1), 50))
+    first = learning.learn(campaign.pk, at=AT)
+    assert learning.learn(campaign.pk, at=AT) == first
+    arrive(2, [Event("impression", START, "sku-1", scenario="search")])
+    assert learning.learn(campaign.pk, at=AT) == first
+    assert (Posterior.objects.count(), DrawTable.objects.count()) == (1, 1)
+
+
+def test_an_item_that_joins_the_pool_brings_its_history(campaign: Campaign) -> None:
+    Item.objects.filter(key="sku-3").update(in_stock=False)
+    events = some_events(random.Random(2), 150)
+    arrive(1, events[:100])
+    assert set(counts(learning.learn(campaign.pk, at=AT))) == {"sku-1", "sku-2"}
+    Item.objects.filter(key="sku-3").update(in_stock=True)
+    arrive(2, events[100:])
+    assert counts(learning.learn(campaign.pk, at=AT)) == recounted(events)
+
+
+def test_a_started_campaign_shows_every_item_before_anything_is_known(campaign: Campaign) -> None:
+    lifecycle.start(campaign.pk, actor="pm", at=AT)
+    posterior, table = Posterior.objects.get(), DrawTable.objects.get()
+    assert (posterior.batch, sum(posterior.trials)) == (0, 0)
+    assert set(np.frombuffer(table.rows, "<u4").reshape(table.n_rows, table.depth)[:, 0].tolist()) == {0, 1, 2}
+    arrive(1, [Event("impression", START, "sku-1")])
+    assert counts(learning.learn(campaign.pk, at=AT))["sku-1"] == (1, 0)
+
+
+def test_a_table_can_be_drawn_again_bit_for_bit_from_its_posterior_and_seed(campaign: Campaign) -> None:
+    arrive(1, some_events(random.Random(3), 80))
+    learning.learn(campaign.pk, at=AT)
+    table = DrawTable.objects.select_related("posterior").get()
+    beliefs = table.posterior.beliefs
+    again = draws.table(beliefs.a, beliefs.b, draws.generators(table.seed, table.n_rows), table.depth)
+    assert again.astype("<u4").tobytes() == bytes(table.rows)
+
+
+def test_a_new_merchant_of_an_item_makes_a_new_table_of_the_same_posterior(campaign: Campaign) -> None:
+    first = learning.learn(campaign.pk, at=AT)
+    Item.objects.filter(key="sku-1").update(merchant=Merchant.objects.create(key="m-2"))
+    assert learning.learn(campaign.pk, at=AT) == first
+    assert [t.merchants[0] for t in DrawTable.objects.order_by("pk")] == ["m-1", "m-2"]
+
+
+def test_clicks_of_another_day_are_not_read_twice_through_the_window(campaign: Campaign) -> None:
+    """What is reached is whole days on both sides; what lies beyond must cancel."""
+    days = [START + timedelta(days=d) for d in range(7)]
+    for batch, day in enumerate(days, start=1):
+        arrive(batch, [Event("impression", day, "sku-1"), Event("click", day + timedelta(hours=5), "sku-1")])
+        assert counts(learning.learn(campaign.pk, at=AT))["sku-1"] == (batch, batch)
+    gained = rewards.gained("home", after_batch=7, until_batch=7, at=AT, attribution=ATTRIBUTION)
+    assert gained == rewards.Counts({}, {})
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_learner_killed_at_any_moment_leaves_every_event_counted_once(campaign: Campaign, settings: Any) -> None:
+    rng = random.Random(4)
+    events, ended = some_events(rng, 400), []
+    for batch in range(1, 9):
+        arrive(batch, events[(batch - 1) * 50 : batch * 50])
+        learner = _learner(campaign.pk, settings.LAKE_URL)
+        assert learner.stdout is not None
+        learner.stdout.readline()  # ready to begin
+        time.sleep(rng.uniform(0, 0.8))
+        learner.send_signal(signal.SIGKILL)
+        ended.append(learner.wait())
+        learner.stdout.close()
+        newest = Posterior.objects.order_by("-number").first()
+        assert newest is None or counts(newest) == recounted(events[: newest.batch * 50])
+        assert newest is None or newest.drawtable_set.exists()
+    assert -signal.SIGKILL in ended
+    _until_free(campaign.pk)
+    assert counts(learning.learn(campaign.pk, at=AT)) == recounted(events)
+
+
+def _learner(campaign_id: int, lake_url: str) -> "subprocess.Popen[str]":
+    """Another process that learns, again and again, until it is killed."""
+    code = (
+        "import django; django.setup()\n"
+        "from datetime import datetime\n"
+        "from bandits import learning\n"
+        "from firstlight.postgres import locks\n"
+        "print('ready', flush=True)\n"
+        f"try: learning.learn({campaign_id}, at=datetime.fromisoformat('{AT.isoformat()}'))\n"
+        "except locks.Busy: pass\n"
+        "print('done', flush=True)\n"
+        "import time; time.sleep(60)\n"
+    )
+    address = django_settings.DATABASES["default"]
+    root = django_settings.ROOT
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{root / 'platform'}:{root}",
+        "DJANGO_SETTINGS_MODULE": "firstlight.settings",
+        "LAKE_URL": lake_url,
+        "DATABASE_URL": _url(address),
+    }
+    return subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def _url(database: dict[str, Any]) -> str:
+    """Of the tests' own database, for a process that is not one of theirs."""
+    from urllib.parse import quote
+
+    who = quote(database["USER"] or "") + (f":{quote(database['PASSWORD'])}" if database.get("PASSWORD") else "")
+    at = "" if str(database["HOST"]).startswith("/") else f"{database['HOST']}:{database['PORT'] or 5432}"
+    options = f"?host={quote(database['HOST'], safe='')}" if not at else ""
+    return f"postgresql://{who}@{at}/{database['NAME']}{options}"
+
+
+def _until_free(campaign_id: int) -> None:
+    """The server notices a killed session when it next writes to it."""
+    for _ in range(100):
+        try:
+            with locks.alone("learn", str(campaign_id)):
+                return
+        except locks.Busy:
+            time.sleep(0.1)
+    raise AssertionError("the lock of a killed process was never freed")
