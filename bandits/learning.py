@@ -57,17 +57,24 @@ def learn(campaign_id: int, *, at: datetime) -> Posterior:
         items = list(pool.items(campaign))
         before = campaign.posteriors.order_by("-number").first()
         tally = counted(campaign, items, Tally.of(before) if before else None, until_batch=lake.latest_batch(), at=at)
-        if before and Tally.of(before).tells_the_same_as(tally):
-            return _keep(campaign, items, before)
-        return _keep(campaign, items, posterior(campaign, tally, number=before.number + 1 if before else 1))
+        same = before is not None and Tally.of(before).tells_the_same_as(tally)
+        latest = before if before and same else posterior(campaign, tally, number=before.number + 1 if before else 1)
+        if _keep(campaign, items, latest):
+            publication.publish()  # if this fails, the beat publishes
+        return latest
 
 
 def begin(campaign: Campaign) -> Posterior:
-    """Posterior and table from the prior alone, without the lake: new items are shown from the first second."""
+    """Posterior and table from the prior alone, without the lake: new items are shown from the first second.
+
+    The caller publishes, with what else it changes.
+    """
     items = list(pool.items(campaign))
     nothing = Tally(0, tuple(item.key for item in items), np.zeros(len(items)), np.zeros(len(items)), 0.0, 0.0)
     number = 1 + max(campaign.posteriors.values_list("number", flat=True), default=0)
-    return _keep(campaign, items, posterior(campaign, nothing, number=number))
+    believed = posterior(campaign, nothing, number=number)
+    _keep(campaign, items, believed)
+    return believed
 
 
 def counted(
@@ -121,16 +128,15 @@ def posterior(campaign: Campaign, tally: Tally, *, number: int) -> Posterior:
     )
 
 
-def _keep(campaign: Campaign, items: Sequence[Item], latest: Posterior) -> Posterior:
-    """Save what is not saved yet and publish it; nothing happens when both are there."""
+def _keep(campaign: Campaign, items: Sequence[Item], latest: Posterior) -> bool:
+    """Save the posterior and its table, both or neither; whether there was anything to save."""
     table = campaign.tables.filter(posterior=latest).order_by("-id").first() if latest.pk else None
     if table and tables.is_current(table, latest, campaign, items):
-        return latest
+        return False
     made = tables.drawn(campaign, latest, items)
     with transaction.atomic():
         if not latest.pk:
             latest.save()
         made.posterior = latest
         made.save()
-        transaction.on_commit(publication.publish, robust=True)  # if this fails, the beat publishes
-    return latest
+    return True

@@ -104,22 +104,19 @@ def decide(state: State, request: Request, answer: dict[str, Any]) -> None:
     for running, k, limits in _turns(state, request, discovery):
         table = running.table
         row, picks = slots.choose(table, request.trace_id, k, limits)
-        if limits is None:
-            chances = table.unfiltered(k)[1]
-        elif request.propensities:
-            chances = slots.propensities(table, k, limits).tolist()
-        else:
-            chances = None
-        for slot, pick in enumerate(picks):
+        if limits is not None and request.propensities:
+            chances = slots.propensities(table, k, limits)
+            picks = [p._replace(propensity=float(chances[slot, p.item])) for slot, p in enumerate(picks)]
+        for position, (item, source, propensity) in zip(running.positions, picks, strict=False):  # the page may go on
             discovery.append(
                 {
-                    "position": running.positions[slot],
-                    "item_id": table.items[pick.item],
+                    "position": position,
+                    "item_id": table.items[item],
                     "campaign": table.campaign,
                     "table": table.number,
                     "row": row,
-                    "propensity": chances[slot][pick.item] if chances else None,
-                    "source": pick.source,
+                    "propensity": propensity,
+                    "source": source,
                 }
             )
     discovery.sort(key=_position)

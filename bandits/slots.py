@@ -14,7 +14,7 @@ length, so a table is only a stored beginning of S complete rankings (`source` "
 The hash is not the one that assigns experiments: with the same one, allocations would go hand in hand.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
@@ -28,6 +28,7 @@ from bandits.policies import draws
 
 _WORDS = Struct("<4Q")
 _NOBODY = -1
+REMEMBERED = 32  # filters whose propensities a table keeps: most requests name one of a few categories
 
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
@@ -37,8 +38,8 @@ Mask = NDArray[np.bool_]
 class Filter:
     """What a request allows: every named attribute has one of the values listed, and the item is not excluded."""
 
-    eligible: Mapping[str, Set[str]] = field(default_factory=dict)  # {"category": {"dress"}, "merchant": {…}}
-    excluded: Set[str] = frozenset()
+    eligible: Mapping[str, frozenset[str]] = field(default_factory=dict)  # {"category": {"dress"}, "merchant": {…}}
+    excluded: frozenset[str] = frozenset()
 
 
 class Pick(NamedTuple):
@@ -98,6 +99,11 @@ class Table:
         """For each number of slots asked so far without a filter: what the rows pick, and propensities by slot."""
         return {}
 
+    @cached_property
+    def counted(self) -> dict[object, NDArray[np.float64]]:
+        """Propensities of some filters asked for lately."""
+        return {}
+
     def unfiltered(self, k: int) -> "tuple[list[list[Pick]], list[list[float]]]":
         if k not in self.prepared:
             chosen = slates(self, self.everything, k)
@@ -146,8 +152,13 @@ def propensities(table: Table, k: int, limits: Filter | None = None) -> NDArray[
     """P(item in slot), shape (filled slots, items); each slot sums to 1. Milliseconds under a filter."""
     if limits is None:
         return np.asarray(table.unfiltered(k)[1]).reshape(-1, len(table.items))
-    allowed = mask(table, limits)
-    return _probabilities(table, allowed, slates(table, allowed, k))
+    key = (k, limits.excluded, frozenset(limits.eligible.items()))
+    if key not in table.counted:
+        if len(table.counted) >= REMEMBERED:
+            table.counted.clear()
+        allowed = mask(table, limits)
+        table.counted[key] = _probabilities(table, allowed, slates(table, allowed, k))
+    return table.counted[key]
 
 
 def slates(table: Table, allowed: Mask, k: int) -> Indices:
