@@ -7,7 +7,7 @@ from django.templatetags.static import static
 
 # Middle tones, so that the same mark is legible (3:1 and more) on white and on the dark page.
 BETTER, WORSE, UNSETTLED = "#1f9d6b", "#d9485f", "#7587a0"
-SERIES = ["#4f7fe0", "#d98a1c", "#159a9c", "#9a6be0", "#d75c93", "#6f9a2f", "#b9714b", "#7587a0"]
+SERIES = ["#4f7fe0", "#c97a12", "#159a9c", "#9a6be0", "#d75c93", "#6f9a2f", "#b9714b", "#7587a0"]
 TONES = {"better": BETTER, "worse": WORSE, "unsettled": UNSETTLED, "withheld": UNSETTLED, "neutral": SERIES[0]}
 FONT = "Inter, ui-sans-serif, system-ui, sans-serif"
 
