@@ -27,6 +27,15 @@ def django_db_modify_db_settings() -> Iterator[None]:
     shutil.rmtree(settings.VAR_DIR, ignore_errors=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that empties the tables gives back what migrations put there (metrics, roles), so their order is free."""
+    for item in items:
+        marker = item.get_closest_marker("django_db")
+        names: list[str] = getattr(item, "fixturenames", [])
+        if "transactional_db" in names or (marker and marker.kwargs.get("transaction")):
+            names.append("django_db_serialized_rollback")
+
+
 PROGRAMS = {"browser": "chromium", "redis": "redis-server"}  # what a marker needs
 
 

@@ -26,8 +26,11 @@ MOST_EVENTS = 200_000  # in one commit: about 100 MB of JSON, and a second or tw
 LINE = pa.schema([f.with_type(pa.int64()) if f.name == "at" else f for f in EVENTS if f.name not in {"day", "batch"}])
 
 
+HELP = "see “Restoring” in docs/operations.md"
+
+
 class WentBack(RuntimeError):
-    """Transaction ids are lower than those already carried: the database came from a dump into a new server."""
+    """Database and lake do not belong together any more: one of them was restored, or is gone."""
 
 
 def flush() -> int:
@@ -46,7 +49,9 @@ def _on_its_way() -> Batch | None:
 def _drawn_up() -> Batch | None:
     """The next batch, written down; None when nothing waits."""
     last = Batch.objects.first()
-    start = last.to_xact if last else 0
+    number, start = (last.number, last.to_xact) if last else (0, 0)
+    if (in_lake := table.latest_batch()) != number:
+        raise WentBack(f"the lake has batch {in_lake}, the ledger {number}: {HELP}")
     with inbox.connected() as connection:
         row = connection.execute(
             """
@@ -60,11 +65,11 @@ def _drawn_up() -> Batch | None:
         ).fetchone()
     last_xact, oldest_running = row or (None, start)
     if oldest_running < start:
-        raise WentBack(f"transaction {oldest_running} follows {start}: see “Restoring” in docs/operations.md")
+        raise WentBack(f"transaction {oldest_running} follows {start}: {HELP}")
     if last_xact is None:
         return None
     # The last transaction is taken whole: a batch holds at most one call's events more than MOST_EVENTS.
-    return Batch.objects.create(number=last.number + 1 if last else 1, from_xact=start, to_xact=last_xact + 1)
+    return Batch.objects.create(number=number + 1, from_xact=start, to_xact=last_xact + 1)
 
 
 def _carry(batch: Batch) -> int:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from firstlight.lake import table
 from firstlight.lake.models import Batch
+from firstlight.lake.schema import EVENTS
 from firstlight.postgres import locks
 
 
@@ -65,4 +66,5 @@ def _start_anew(xact: int) -> None:
     """A committed batch of nothing, with a number above all, that ends where the waiting events begin."""
     highest = max([table.latest_batch(), *Batch.objects.values_list("number", flat=True)[:1]])
     Batch.objects.filter(committed_at=None).delete()
+    table.append(highest + 1, EVENTS.empty_table())  # lake and ledger name the same batch again
     Batch.objects.create(number=highest + 1, from_xact=xact - 1, to_xact=xact, committed_at=timezone.now(), n_events=0)

@@ -15,6 +15,7 @@ from firstlight.events import flush as flushing
 from firstlight.events import inbox, tasks
 from firstlight.events.flush import WentBack, flush
 from firstlight.events.parse import InboxRow, parse
+from firstlight.events.restoring import mend
 from firstlight.kernel.windows import Window
 from firstlight.lake import engine, table
 from firstlight.lake.models import Batch
@@ -144,6 +145,31 @@ def test_a_restored_database_whose_transactions_went_back_says_so() -> None:
     Batch.objects.create(number=1, from_xact=0, to_xact=2**62, committed_at=NOW)
     with pytest.raises(WentBack, match="Restoring"):
         flush()
+
+
+def test_a_lake_that_is_gone_is_noticed_before_anything_is_carried() -> None:
+    inbox.store(clicks(2))
+    flush()
+    shutil.rmtree(settings.VAR_DIR / "lake")
+    inbox.store(clicks(3))
+    with pytest.raises(WentBack, match="the lake has batch 0, the ledger 1"):
+        flush()
+    mend()
+    assert flush() == 3
+
+
+def test_a_database_older_than_the_lake_is_noticed_before_an_event_is_taken_for_an_old_one() -> None:
+    inbox.store(clicks(2))
+    flush()
+    Batch.objects.all().delete()
+    later = clicks(3)
+    inbox.store(later)
+    with pytest.raises(WentBack, match="the lake has batch 1, the ledger 0"):
+        flush()
+    mend()
+    flush()
+    assert {r.event_id for r in later} <= {event_id for event_id, _ in lake()}
+    assert len(lake()) == 5
 
 
 def test_other_columns_are_refused() -> None:
