@@ -66,8 +66,9 @@ def look(of: Experiment, *, lift: float = 0.2, seed: int = 5) -> Look:
             where = (arm.key, (of.started_at + timedelta(days=day)).astimezone(UTC).date())
             views = rng.poisson(5, 800) + 1
             clicks = rng.binomial(views, 0.1 * (1 + lift * effect))
-            by_day["shop-click-rate"][where] = Moments.of(np.column_stack([clicks, views]).astype(float))
-            by_day["shop-refunds"][where] = Moments.of(rng.gamma(5, 10, 800))
+            drawn = {"shop-click-rate": np.column_stack([clicks, views]), "shop-refunds": rng.gamma(5, 10, 800)}
+            for key in by_day:
+                by_day[key][where] = Moments.of(drawn[key].astype(float))
     plan = Plan.of(of, Window(of.started_at, at))
     results = {**read(plan, {a.key: 7_200 for a in of.arms.all()}, 3, by_day, at=at), "sql": "SELECT 1 -- <b>"}
     found = results["verdict"]

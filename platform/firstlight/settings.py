@@ -249,6 +249,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": "",
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "8px",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "firstlight.console.theme.favicon"}],
     "STYLES": ["firstlight.console.theme.stylesheet"],
     "SCRIPTS": ["firstlight.console.theme.script"],
     "COLORS": {"primary": "firstlight.console.theme.primary"},

@@ -58,6 +58,10 @@ class UserAdmin(AuditedAdmin[User], _UserAdmin):
             kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
+    def _state(self, obj: User) -> dict[str, Any]:
+        """Without the hash of the password, which is nobody's to read."""
+        return {name: value for name, value in super()._state(obj).items() if name != "password"}
+
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         answer = super().user_change_password(request, id, form_url)
         if answer.status_code == 302:
@@ -122,11 +126,9 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
         form.instance.secret = secret  # lives until the answer to this request is written
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        """The one page that ever shows the secret. It is no redirect, so it is in no history and in no log."""
+        """The one page that ever shows the secret. It is no redirect, so it is in no history, and pages of the admin are in no cache."""
         context = {**self.admin_site.each_context(request), "title": "Keep this key", "key": obj, "opts": self.opts}
-        answer = TemplateResponse(request, "accounts/key_made.html", context)
-        answer["Cache-Control"] = "no-store"
-        return answer
+        return TemplateResponse(request, "accounts/key_made.html", context)
 
     def get_urls(self) -> list[URLPattern]:
         revoke = path("<int:pk>/revoke/", self.admin_site.admin_view(self.revoke), name="accounts_apikey_revoke")

@@ -80,3 +80,7 @@ def stylesheet(request: HttpRequest) -> str:
 
 def script(request: HttpRequest) -> str:
     return static("console/console.js")
+
+
+def favicon(request: HttpRequest) -> str:
+    return static("console/favicon.svg")

@@ -1,0 +1,152 @@
+"""What a product manager sees and does with discovery campaigns."""
+
+import re
+from html import unescape
+from typing import Any
+
+import numpy as np
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from scipy import stats
+
+from bandits import page
+from bandits.models import Campaign, Status
+from firstlight.accounts.models import AuditEntry
+from tests import shop
+
+pytestmark = pytest.mark.django_db
+ADD = "/admin/bandits/campaign/add/"
+
+
+@pytest.fixture(autouse=True)
+def silent(settings: Any) -> None:
+    settings.AFTER_CHANGE = "tests.bandits.test_admin.nothing"
+
+
+def nothing() -> None: ...
+
+
+@pytest.fixture
+def manager(client: Client) -> Client:
+    client.force_login(shop.person("product manager"))
+    return client
+
+
+def at(name: str, row: Campaign) -> str:
+    return reverse(f"admin:bandits_campaign_{name}", args=[row.pk])
+
+
+def form(**changes: str) -> dict[str, str]:
+    bold = {"floor": "0.05", "attribution_hours": "24", "prior_strength_cap": "100", "pool_in_stock": "on"}
+    plan = {"name": "New arrivals", "key": "new", "scenario": str(shop.scenario().pk), "positions": "8, 3"}
+    return plan | bold | changes
+
+
+def test_a_campaign_made_by_the_form_is_kept_and_recorded(manager: Client) -> None:
+    assert manager.post(ADD, form()).status_code == 302
+    row = Campaign.objects.get(key="new")
+    assert (row.positions, row.status) == ([3, 8], Status.DRAFT)
+    assert AuditEntry.objects.get(kind="campaign").action == "created"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"positions": "3, 3"}, "positions"), ({"positions": "0"}, "positions"), ({"floor": "1.5"}, "floor")],
+)
+def test_a_refusal_stands_beside_its_field(manager: Client, changes: dict[str, str], field: str) -> None:
+    answer = manager.post(ADD, form(**changes))
+    assert list(answer.context["adminform"].form.errors) == [field]
+
+
+def test_before_the_start_the_page_counts_who_would_take_part(manager: Client) -> None:
+    row = shop.campaign(status=Status.DRAFT)
+    assert "No item meets its pool rule" in manager.get(at("change", row)).content.decode()
+    shop.posteriors(row, n=0)
+    assert "<strong>12</strong> items would take part" in manager.get(at("change", row)).content.decode()
+    assert "12 items would take part" in manager.get(at("results", row)).content.decode()
+
+
+def test_starting_and_stopping_ask_first_and_act_by_post_alone(manager: Client) -> None:
+    row = shop.campaign(status=Status.DRAFT)
+    shop.posteriors(row, n=0)
+    assert "from a pool of 12 items" in manager.get(at("start", row)).content.decode()
+    row.refresh_from_db()
+    assert row.status == Status.DRAFT
+    assert manager.post(at("start", row)).status_code == 302
+    row.refresh_from_db()
+    assert row.status == Status.RUNNING
+    assert manager.post(at("start", row)).status_code == 409
+    assert manager.post(at("stop", row)).status_code == 302
+    row.refresh_from_db()
+    assert row.status == Status.STOPPED
+
+
+def test_the_plan_of_a_running_campaign_is_fixed(manager: Client) -> None:
+    row = shop.campaign()
+    assert manager.post(at("change", row), form(name="Other", positions="9", floor="1")).status_code == 302
+    row.refresh_from_db()
+    assert (row.name, row.positions, float(row.floor)) == ("Other", [3, 8], 0.05)
+
+
+def test_the_page_says_who_leads_and_draws_what_is_believed(manager: Client) -> None:
+    row = shop.campaign()
+    shop.posteriors(row)
+    text = unescape(manager.get(at("results", row)).content.decode())
+    assert "12 of 12 items have been tried; “Linen dress sku-0” leads with" in text
+    assert "1 item is clearly better than the average of 1.75 %" in text  # (120 + 11 x 12) / (12 x 1,200)
+    assert all(f'id="chart-{key}"' in text for key in ("leaders", "exposure", "exposure-over-time"))
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_without_a_posterior_the_page_says_what_comes_next(manager: Client, status: str) -> None:
+    row = shop.campaign(status=status)
+    text = manager.get(at("results", row)).content.decode()
+    assert ("Not started yet." if status == Status.DRAFT else "Nothing has been learned yet.") in text
+
+
+def test_every_picture_can_be_taken_away(manager: Client) -> None:
+    row = shop.campaign()
+    shop.posteriors(row)
+    links = re.findall(r'href="([^"]+\.(?:png|svg|csv)[^"]*)"', manager.get(at("results", row)).content.decode())
+    assert len(links) == 9
+    assert {manager.get(unescape(link)).status_code for link in links} == {200}
+
+
+def test_hostile_titles_are_text_also_inside_the_charts(manager: Client) -> None:
+    row = shop.campaign(name=shop.HOSTILE)
+    shop.posteriors(row, title=shop.HOSTILE)
+    for address in (at("results", row), at("change", row), "/admin/", "/admin/bandits/campaign/"):
+        assert "<img src=x" not in manager.get(address).content.decode()
+
+
+@pytest.mark.parametrize(("role", "may"), [("viewer", False), ("analyst", False), ("operator", True)])
+def test_who_may_not_change_sees_and_cannot(client: Client, role: str, may: bool) -> None:
+    row = shop.campaign()
+    shop.posteriors(row)
+    client.force_login(shop.person(role))
+    assert ("Stop…" in client.get(at("results", row)).content.decode()) == may
+    assert client.post(at("stop", row)).status_code == (302 if may else 403)
+    assert client.get(ADD).status_code == 403
+
+
+def test_a_belief_is_the_beta_distribution_of_its_counts() -> None:
+    """Against SciPy's own distribution."""
+    found = page.Belief.of(timezone.now(), ["a", "b"], [100, 10], [3, 2], (1.0, 50.0))
+    assert found.items == ("b", "a")  # 3/61 before 4/151
+    for i, (a, b) in enumerate([(3, 58), (4, 147)]):
+        assert found.mean[i] == pytest.approx(stats.beta(a, b).mean())
+        assert found.quantile(0.025)[i] == pytest.approx(stats.beta(a, b).ppf(0.025))
+    assert found.average == pytest.approx(5 / 110)
+
+
+def test_exposure_between_two_beliefs_is_what_was_gained() -> None:
+    now = timezone.now()
+    keys = [f"i{i}" for i in range(9)]
+    before = page.Belief.of(now, keys, [10.0] * 9, [0.0] * 9, (1.0, 50.0))
+    after = page.Belief.of(now, keys, [10.0 + i for i in range(9)], [0.0] * 9, (1.0, 50.0))
+    picture = page.pictures([before, after], {})[2]
+    assert sum(row["impressions"] for row in picture.rows) == sum(range(9))
+    assert picture.rows[-1]["item"] == page.OTHERS
+    assert np.isclose(picture.rows[-1]["impressions"], 7 + 8)  # never clicked: those shown most come last
