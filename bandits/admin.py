@@ -92,7 +92,7 @@ class CampaignAdmin(AuditedAdmin[Campaign]):
             "prior_strength_cap",
         ]
 
-    def get_prepopulated_fields(self, request: HttpRequest, obj: Campaign | None = None) -> dict[str, list[str]]:
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Campaign | None = None) -> dict[str, Any]:
         return {} if obj else {"key": ["name"]}
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class CampaignAdmin(AuditedAdmin[Campaign]):
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "pool": pool})
 
     def get_urls(self) -> list[URLPattern]:
-        def at(tail: str, view: Any, name: str) -> URLPattern:
+        def at(tail: str, view: Any, name: str) -> Any:
             return path(f"<int:pk>/{tail}", self.admin_site.admin_view(view), name=f"bandits_campaign_{name}")
 
         return [

@@ -16,6 +16,7 @@ from firstlight.console.pictures import Picture
 LEADERS = 10  # rows of the picture
 LISTED = 30  # rows of the table; the CSV has all
 OTHERS = "all others"
+LABEL = 34  # characters
 
 Floats = NDArray[np.float64]
 
@@ -51,8 +52,7 @@ class Belief:
 
     def quantile(self, share: float, *, first: int | None = None) -> Floats:
         """Of the first so many items: the quantile takes microseconds each."""
-        found: Floats = betaincinv(self.a[:first], self.b[:first], share)
-        return found
+        return np.asarray(betaincinv(self.a[:first], self.b[:first], share), dtype=np.float64)
 
     @property
     def average(self) -> float | None:
@@ -195,7 +195,8 @@ def _between(low: float, high: float) -> str:
 
 
 def _name(item: str, names: Mapping[str, str]) -> str:
-    """Short enough to stand above a bar; the key tells namesakes apart."""
-    title = names.get(item, "")
-    text = f"{title} · {item}" if title and title != item else item
-    return text if len(text) <= 34 else f"{text[:33]}…"
+    """Short enough to stand above a bar; with its key, which tells namesakes apart."""
+    title, room = names.get(item, ""), max(LABEL - len(item), 0)
+    if not title or title == item:
+        return item
+    return f"{title if len(title) <= room else f'{title[: max(room - 1, 0)]}…'} · {item}"

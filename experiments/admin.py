@@ -44,7 +44,7 @@ class _LineOfDraft:
 class ArmInline(_LineOfDraft, _ArmInline):
     model = Arm
     form = forms.ArmForm
-    formset = forms.ArmFormSet
+    formset: Any = forms.ArmFormSet
     hide_title = True
     verbose_name_plural = "Arms – the first is the control; the weights sum to 1"
 
@@ -55,7 +55,7 @@ class ArmInline(_LineOfDraft, _ArmInline):
 class MeasuredInline(_LineOfDraft, _MeasuredInline):
     model = ExperimentMetric
     form = forms.MeasuredForm
-    formset = forms.MeasuredFormSet
+    formset: Any = forms.MeasuredFormSet
     hide_title = True
     verbose_name = "metric"
     verbose_name_plural = "Metrics – goals decide, guardrails protect"
@@ -161,7 +161,7 @@ class ExperimentAdmin(AuditedAdmin[Experiment]):
             "end_bucket",
         ]
 
-    def get_prepopulated_fields(self, request: HttpRequest, obj: Experiment | None = None) -> dict[str, list[str]]:
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Experiment | None = None) -> dict[str, Any]:
         return {} if obj else {"key": ["name"]}
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -173,7 +173,7 @@ class ExperimentAdmin(AuditedAdmin[Experiment]):
     # --- steps and pages ---
 
     def get_urls(self) -> list[URLPattern]:
-        def at(tail: str, view: Any, name: str) -> URLPattern:
+        def at(tail: str, view: Any, name: str) -> Any:
             return path(f"<int:pk>/{tail}", self.admin_site.admin_view(view), name=f"experiments_experiment_{name}")
 
         return [

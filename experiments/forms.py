@@ -76,7 +76,7 @@ class ArmFormSet(forms.BaseInlineFormSet[Arm, Experiment, ArmForm]):
         self._place(kept)
 
     def _kept(self) -> list[ArmForm]:
-        return [f for f in self.forms if (f.instance.pk or f.has_changed()) and not self._should_delete_form(f)]
+        return [f for f in self.forms if (f.instance.pk or f.has_changed()) and f not in self.deleted_forms]
 
     def _place(self, kept: list[ArmForm]) -> None:
         """New arms come after those that are there."""
@@ -97,7 +97,7 @@ class MeasuredForm(forms.ModelForm[ExperimentMetric]):
 class MeasuredFormSet(forms.BaseInlineFormSet[ExperimentMetric, Experiment, MeasuredForm]):
     def clean(self) -> None:
         super().clean()
-        kept = [f for f in self.forms if (f.instance.pk or f.has_changed()) and not self._should_delete_form(f)]
+        kept = [f for f in self.forms if (f.instance.pk or f.has_changed()) and f not in self.deleted_forms]
         if any(form.errors for form in kept) or not kept:
             return
         if all(form.cleaned_data["role"] != MetricRole.PRIMARY for form in kept):

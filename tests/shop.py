@@ -67,8 +67,8 @@ def look(of: Experiment, *, lift: float = 0.2, seed: int = 5) -> Look:
             views = rng.poisson(5, 800) + 1
             clicks = rng.binomial(views, 0.1 * (1 + lift * effect))
             drawn = {"shop-click-rate": np.column_stack([clicks, views]), "shop-refunds": rng.gamma(5, 10, 800)}
-            for key in by_day:
-                by_day[key][where] = Moments.of(drawn[key].astype(float))
+            for key, days in by_day.items():
+                days[where] = Moments.of(drawn[key].astype(float))
     plan = Plan.of(of, Window(of.started_at, at))
     results = {**read(plan, {a.key: 7_200 for a in of.arms.all()}, 3, by_day, at=at), "sql": "SELECT 1 -- <b>"}
     found = results["verdict"]

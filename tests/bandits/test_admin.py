@@ -109,7 +109,7 @@ def test_without_a_posterior_the_page_says_what_comes_next(manager: Client, stat
 def test_every_picture_can_be_taken_away(manager: Client) -> None:
     row = shop.campaign()
     shop.posteriors(row)
-    links = re.findall(r'href="([^"]+\.(?:png|svg|csv)[^"]*)"', manager.get(at("results", row)).content.decode())
+    links = re.findall(r'href="(/admin/[^"]+\.(?:png|svg|csv)[^"]*)"', manager.get(at("results", row)).content.decode())
     assert len(links) == 9
     assert {manager.get(unescape(link)).status_code for link in links} == {200}
 

@@ -36,7 +36,7 @@ def visit(browser: Browser, live_server: Any, settings: Any, tmp_path: Path) -> 
     contexts = []
 
     def sign_in(username: str, *, width: int = 1440, dark: bool = False) -> Page:
-        mode = "dark" if dark else "light"
+        mode: Any = "dark" if dark else "light"
         context = browser.new_context(
             base_url=live_server.url, viewport={"width": width, "height": 900}, color_scheme=mode
         )

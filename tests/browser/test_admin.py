@@ -15,6 +15,7 @@ from tests import shop
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 Visit = Callable[..., Page]
+CHARTS = "[...document.querySelectorAll('[data-chart]')]"
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +30,8 @@ def roles() -> None:
 
 def drawn(page: Page, *, mode: str = "light") -> int:
     """How many charts stand on the page, once all are drawn in that mode."""
-    everything = "[...document.querySelectorAll('[data-chart]')]"
-    page.wait_for_function(
-        f"{everything}.every(place => place.dataset.drawn === '{mode}' && place.querySelector('svg'))"
-    )
+    everything = f"{CHARTS}.every(p => p.dataset.drawn === '{mode}' && p.querySelector('svg'))"
+    page.wait_for_function(everything)
     return page.locator("[data-chart] svg.marks").count()
 
 
@@ -139,7 +138,7 @@ def test_every_page_fits_its_window_by_day_and_by_night(
         assert drawn(page, mode="dark" if dark else "light") == charts.get(name, 0), name
         page.screenshot(path=tmp_path / f"{name}-{width}-{'dark' if dark else 'light'}.png", full_page=True)
         assert overflow(page) <= 0, name
-        wide = "[...document.querySelectorAll('[data-chart]')].filter(p => p.querySelector('svg').clientWidth > p.clientWidth)"
+        wide = f"{CHARTS}.filter(p => p.querySelector('svg').clientWidth > p.clientWidth)"
         assert page.evaluate(f"{wide}.length") == 0, name
 
 
@@ -166,7 +165,7 @@ def test_a_hostile_name_is_only_text_in_the_browser(visit: Visit) -> None:
     shop.person("viewer")
     page = visit("viewer")
     alarms: list[str] = []
-    page.on("dialog", lambda dialog: (alarms.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", lambda dialog: alarms.append(dialog.message))
     for address in (f"/admin/experiments/experiment/{run.pk}/results/", "/admin/", "/admin/experiments/experiment/"):
         page.goto(address)
         drawn(page)

@@ -172,7 +172,7 @@ def test_without_a_look_the_page_says_what_comes_next(manager: Client, status: s
 def test_every_picture_can_be_taken_away(manager: Client) -> None:
     row = shop.experiment()
     shop.look(row)
-    links = re.findall(r'href="([^"]+\.(?:png|svg|csv)[^"]*)"', manager.get(at("results", row)).content.decode())
+    links = re.findall(r'href="(/admin/[^"]+\.(?:png|svg|csv)[^"]*)"', manager.get(at("results", row)).content.decode())
     assert len(links) == 6
     for link in links:
         assert manager.get(unescape(link)).status_code == 200

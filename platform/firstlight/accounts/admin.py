@@ -36,7 +36,7 @@ class UserAdmin(AuditedAdmin[User], _UserAdmin):
     change_password_form = AdminPasswordChangeForm
     list_display = ["username", "first_name", "last_name", "roles", "is_active", "last_login"]
     list_filter = ["groups", "is_active"]
-    filter_horizontal: list[str] = []
+    filter_horizontal = ()
     fieldsets = [
         (None, {"fields": [("username", "password"), ("first_name", "last_name"), "email"]}),
         ("Roles", {"fields": ["groups", ("is_active", "is_staff", "is_superuser")]}),
@@ -107,7 +107,7 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
     def state(self, key: ApiKey) -> str:
         return f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "live"
 
-    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[Any]:
         made = ["name", "scopes", "scenarios"]
         return [*made, "public_id", "created_by", "created_at", "revoked_at"] if obj else made
 
@@ -126,7 +126,7 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
         form.instance.secret = secret  # lives until the answer to this request is written
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        """The one page that ever shows the secret. It is no redirect, so it is in no history, and pages of the admin are in no cache."""
+        """The one page that ever shows the secret: no redirect, so it is in no history; never cached, as all here."""
         context = {**self.admin_site.each_context(request), "title": "Keep this key", "key": obj, "opts": self.opts}
         return TemplateResponse(request, "accounts/key_made.html", context)
 

@@ -22,11 +22,11 @@ def _figures(request: HttpRequest) -> list[tuple[str, str, str]]:
     if may_see(request, "lake.batch"):
         batch = Batch.objects.filter(committed_at__isnull=False).first()
         size = words.plural(batch.n_events or 0, "event") if batch else "no event has arrived"
-        figures.append(("Last events in the lake", words.ago(batch and batch.committed_at, now), size))
+        figures.append(("Last events in the lake", words.ago(batch.committed_at if batch else None, now), size))
     if may_see(request, "snapshots.version"):
         version = Version.objects.first()
         number = f"snapshot {version.number}" if version else "nothing is published"
-        figures.append(("Last change published", words.ago(version and version.created_at, now), number))
+        figures.append(("Last change published", words.ago(version.created_at if version else None, now), number))
     if may_see(request, "catalog.item"):
         figures.append(("Items", words.count(Item.objects.count()), words.plural(Scenario.objects.count(), "scenario")))
     return figures

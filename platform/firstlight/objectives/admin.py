@@ -28,8 +28,8 @@ class WeightsForm(forms.ModelForm[Weights]):
 
     def clean(self) -> dict[str, Any]:
         found = super().clean() or {}
-        given = [found.get(name) for name in ("user", "merchant", "platform")]
-        if all(isinstance(x, Decimal) for x in given) and (total := sum(given, Decimal(0))) != 1:
+        given = [x for name in ("user", "merchant", "platform") if isinstance(x := found.get(name), Decimal)]
+        if len(given) == 3 and (total := sum(given, Decimal(0))) != 1:
             self.add_error("platform", f"The three weights sum to {total.normalize():f}; they must sum to 1.")
         return found
 
