@@ -20,25 +20,30 @@ def append(batch: int, events: pa.Table) -> None:
     """Commit these rows as this batch; nothing happens when the lake has it already.
 
     Rows and transaction id enter the Delta log in one atomic commit, so a batch is in the lake whole or not at all.
-    Raises `ValueError` when the columns are not those of `lake.schema`.
+    Raises `ValueError` when the columns are not those of `lake.schema`, and `DeltaError` when another process commits a
+    batch meanwhile: one that lost its lock and does not know may come too late, but never twice.
     """
     if events.schema != EVENTS:
         raise ValueError(f"these are not the columns of the event table: {events.schema.names}")
-    if batch <= latest_batch():
+    lake = opened() or DeltaTable.create(address(), EVENTS, partition_by=["day"])
+    if batch <= _latest(lake):
         return
     write_deltalake(
-        address(),
+        lake,  # as it was looked at: Delta refuses the commit when the application's id moved since
         events,
         mode="append",
-        partition_by=["day"],
         commit_properties=CommitProperties(app_transactions=[Transaction(APPLICATION, batch)]),
     )
 
 
 def latest_batch() -> int:
     """Number of the last batch that the lake has; 0 when there is none."""
-    table = opened()
-    return (table.transaction_version(APPLICATION) or 0) if table else 0
+    lake = opened()
+    return _latest(lake) if lake else 0
+
+
+def _latest(lake: DeltaTable) -> int:
+    return lake.transaction_version(APPLICATION) or 0
 
 
 def opened() -> DeltaTable | None:
