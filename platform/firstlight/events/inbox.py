@@ -21,7 +21,14 @@ from firstlight.events.parse import InboxRow
 from firstlight.postgres.locks import lock_key
 
 PATIENCE = 3.0  # seconds to wait for a connection before the caller is told to come again
-MIDNIGHT = timedelta(minutes=1)
+# A call reads the server's clock and then goes a dozen steps at most, each ended by the server after STEP: none that
+# began before MIDNIGHT's turn-taking is still under way when the next day begins.
+STEP, MIDNIGHT = timedelta(seconds=20), timedelta(minutes=5)
+
+CLOCK = """
+    SELECT clock_timestamp(), set_config('statement_timeout', %(step)s, true),
+        set_config('idle_in_transaction_session_timeout', %(step)s, true)
+"""
 
 STORE = """
     INSERT INTO events_inbox (event_id, day, payload)
@@ -45,29 +52,32 @@ class Unavailable(Exception):
 
 
 def store(rows: Sequence[InboxRow], *, at: datetime | None = None) -> Stored:
-    """Store what is not there yet; durable when it returns. Raises `Unavailable`. `at` is the time of receipt."""
+    """Store what is not there yet; durable when it returns. Raises `Unavailable`.
+
+    `at` is the time of receipt: by the clock of the database, which all hosts share, unless it is given.
+    """
     if not rows:
         return Stored(0, 0)
-    now = at or datetime.now(UTC)
     try:
         with connected() as connection:
-            accepted = _store(connection, rows, now)
+            accepted = _store(connection, rows, at)
     except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise Unavailable(str(error)) from error
     return Stored(accepted, len(rows) - accepted)
 
 
-def _store(connection: psycopg.Connection[Any], rows: Sequence[InboxRow], now: datetime) -> int:
+def _store(connection: psycopg.Connection[Any], rows: Sequence[InboxRow], at: datetime | None) -> int:
     try:
-        return _insert(connection, rows, now)
+        return _insert(connection, rows, at)
     except psycopg.errors.CheckViolation:  # no partition for this day: the hourly task has not run for days
-        make_day(connection, now.date())
-        return _insert(connection, rows, now)
+        make_day(connection, (at or _clock(connection)).date())
+        return _insert(connection, rows, at)
 
 
-def _insert(connection: psycopg.Connection[Any], rows: Sequence[InboxRow], now: datetime) -> int:
-    today = now.date()
+def _insert(connection: psycopg.Connection[Any], rows: Sequence[InboxRow], at: datetime | None) -> int:
     with connection.transaction(), connection.cursor() as cursor:
+        now = at or _clock(connection)
+        today = now.date()
         if _is_near_midnight(now):
             # Two calls on the two sides of midnight would not see each other's rows: here they take turns.
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("inbox midnight")])
@@ -78,6 +88,13 @@ def _insert(connection: psycopg.Connection[Any], rows: Sequence[InboxRow], now: 
         oldest, tomorrow = today - timedelta(days=settings.INBOX_KEEP_DAYS - 1), today + timedelta(days=1)
         cursor.execute(STORE, {"today": today, "oldest": oldest, "tomorrow": tomorrow})
         return cursor.rowcount
+
+
+def _clock(connection: psycopg.Connection[Any]) -> datetime:
+    """The server's time, UTC; within a transaction, from here on each step has its time limit."""
+    (found,) = connection.execute(CLOCK, {"step": f"{STEP.seconds}s"}).fetchall()
+    now: datetime = found[0]
+    return now.astimezone(UTC)
 
 
 def _copy_line(row: InboxRow) -> bytes:
@@ -92,10 +109,15 @@ def _is_near_midnight(now: datetime) -> bool:
 # --- days -----------------------------------------------------------------------------------------------------------
 def make_day(connection: psycopg.Connection[Any], day: date) -> None:
     """The partition of a day, if it is not there; safe when several do it at once."""
-    statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF events_inbox FOR VALUES FROM ({}) TO ({})")
+    name = f"events_inbox_{day:%Y%m%d}"
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("inbox days")])
-        connection.execute(statement.format(_partition(day), str(day), str(day + timedelta(days=1))))
+        if connection.execute("SELECT to_regclass(%s)", [name]).fetchone() == (None,):
+            # Made apart and attached: made in place it would wait for every reader (a backup reads for an hour), and
+            # every sender would wait behind it.
+            connection.execute(sql.SQL("CREATE TABLE {} (LIKE events_inbox INCLUDING ALL)").format(_partition(day)))
+            attach = sql.SQL("ALTER TABLE events_inbox ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})")
+            connection.execute(attach.format(_partition(day), str(day), str(day + timedelta(days=1))))
 
 
 def days(connection: psycopg.Connection[Any]) -> list[date]:
@@ -107,14 +129,23 @@ def days(connection: psycopg.Connection[Any]) -> list[date]:
 
 
 def drop_day(connection: psycopg.Connection[Any], day: date, *, carried_below: int) -> bool:
-    """Forget a day if all of it is in the lake (its transactions lie below `carried_below`); whether it went."""
-    with connection.transaction():
-        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(_partition(day)))
-        left = connection.execute(
-            sql.SQL("SELECT 1 FROM {} WHERE xact >= %s::text::xid8 LIMIT 1").format(_partition(day)), [carried_below]
-        ).fetchone()
-        if left is None:
-            connection.execute(sql.SQL("DROP TABLE {}").format(_partition(day)))
+    """Forget a day if all of it is in the lake (its transactions lie below `carried_below`); whether it went.
+
+    A day that somebody reads for long stays until it is asked for again.
+    """
+    try:
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '1s'")  # senders wait behind this one
+            # The whole first, as senders do; the other way round the two could wait for each other.
+            connection.execute("LOCK TABLE ONLY events_inbox IN ACCESS EXCLUSIVE MODE")
+            left = connection.execute(
+                sql.SQL("SELECT 1 FROM {} WHERE xact >= %s::text::xid8 LIMIT 1").format(_partition(day)),
+                [carried_below],
+            ).fetchone()
+            if left is None:
+                connection.execute(sql.SQL("DROP TABLE {}").format(_partition(day)))
+    except psycopg.errors.LockNotAvailable:
+        return False
     return left is None
 
 

@@ -88,6 +88,69 @@ def test_a_day_is_made_when_nobody_made_it_also_by_many_at_once() -> None:
         assert inbox.days(connection) == [NOON.date()]
 
 
+def test_a_day_is_made_while_somebody_reads_the_inbox_for_long() -> None:
+    """A backup, say: it would hold up the new day, and the new day every sender."""
+    with inbox.connected() as reader, reader.transaction(), inbox.connected() as other:
+        reader.execute("SELECT count(*) FROM events_inbox")
+        other.execute("SET lock_timeout = '2s'")
+        inbox.make_day(other, NOON.date())
+        other.execute("RESET lock_timeout")
+    assert inbox.store(rows(1), at=NOON) == Stored(1, 0)
+
+
+def test_an_old_day_that_is_read_waits_and_holds_up_nobody() -> None:
+    inbox.store(rows(1), at=NOON)
+    with inbox.connected() as reader, inbox.connected() as other:
+        with reader.transaction():
+            reader.execute("SELECT count(*) FROM events_inbox")
+            assert not inbox.drop_day(other, NOON.date(), carried_below=2**62)
+            assert inbox.store(rows(1), at=NOON) == Stored(1, 0)
+        assert inbox.drop_day(other, NOON.date(), carried_below=2**62)
+
+
+def test_old_days_go_while_events_come_in() -> None:
+    """Sender and keeper take their locks in one order, or one of them would be ended as deadlocked."""
+    first = NOON.date()
+    with ThreadPoolExecutor(4) as pool, inbox.connected() as keeper:
+        for step in range(25):
+            old = first - timedelta(days=step + 1)
+            inbox.make_day(keeper, old)
+            sending = [pool.submit(inbox.store, rows(40), at=NOON) for _ in range(4)]
+            assert inbox.drop_day(keeper, old, carried_below=2**62)
+            assert [s.result() for s in sending] == [Stored(40, 0)] * 4
+
+
+def test_the_day_of_receipt_is_by_the_databases_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts whose clocks differ must agree on where midnight is."""
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime(2031, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr(inbox, "datetime", Wrong)
+    inbox.store(rows(1))
+    with inbox.connected() as connection:
+        (today,) = connection.execute("SELECT (now() AT TIME ZONE 'UTC')::date").fetchall()
+    assert [day for _, _, day in kept()] == [today[0]]
+
+
+def test_a_call_that_stalls_is_ended_before_the_next_day_can_begin() -> None:
+    with inbox.connected() as connection:
+        with pytest.raises(psycopg.OperationalError), connection.transaction():
+            inbox._clock(connection)
+            limits = connection.execute(
+                "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')"
+            ).fetchone()
+            assert limits == ("20s", "20s")
+            connection.execute("SET LOCAL statement_timeout = '50ms'")
+            connection.execute("SELECT pg_sleep(5)")
+        (after,) = connection.execute("SELECT current_setting('statement_timeout')").fetchall()
+        assert after == ("0",), "a flush reads as long as it needs"
+    steps = 9  # from the clock: lock, table, copy, insert and the pauses before, between and after
+    assert steps * inbox.STEP < inbox.MIDNIGHT
+
+
 def test_old_days_go_when_they_are_carried_and_not_before() -> None:
     today = datetime.now(UTC)
     old = today - timedelta(days=settings.INBOX_KEEP_DAYS)
@@ -117,3 +180,21 @@ def test_a_lost_connection_is_replaced() -> None:
 
 def test_nothing_to_store_asks_no_database() -> None:
     assert inbox.store([]) == Stored(0, 0)
+
+
+def test_delivered_messages_of_celerys_transport_go_after_a_day() -> None:
+    with inbox.connected() as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS kombu_message (id int, visible bool, timestamp timestamp)")
+        try:
+            tasks.forget_messages()
+            connection.execute(
+                """
+                INSERT INTO kombu_message (id, visible, timestamp) VALUES
+                (1, false, now() - interval '25 hours'), (2, false, now()), (3, true, now() - interval '25 hours')
+                """
+            )
+            tasks.forget_messages()
+            assert connection.execute("SELECT id FROM kombu_message ORDER BY id").fetchall() == [(2,), (3,)]
+        finally:
+            connection.execute("DROP TABLE kombu_message")
+    tasks.forget_messages()  # with another broker there is no such table
