@@ -69,13 +69,13 @@ def intervals(
     colour = _tone()
     outer = base.mark_rule(strokeWidth=2.5, clip=True, strokeCap="round", yOffset=9)
     inner = base.mark_rule(strokeWidth=7, clip=True, strokeCap="round", opacity=0.45, yOffset=9)
+    # Upright lines keep to the lower part of a row: the upper one has the words.
+    below, end = alt.Y("row:O", axis=None, bandPosition=0.44), alt.Y2("row:O", bandPosition=0.96)
     tips = [alt.Tooltip("label:N", title="what"), alt.Tooltip("note:N", title="estimate")]
     layers = [
         outer.encode(x=x, x2="high:Q", y=y, color=colour),
         inner.encode(x=alt.X("inner_low:Q"), x2="inner_high:Q", y=y, color=colour),
-        base.mark_rule(style="margin", clip=True).encode(
-            x="margin:Q", y=alt.Y("row:O", axis=None, bandPosition=0.45), y2=alt.Y2("row:O", bandPosition=0.95)
-        ),
+        base.mark_rule(style="margin", clip=True).encode(x="margin:Q", y=below, y2=end),
         base.mark_circle(size=90, opacity=1, clip=True, yOffset=9).encode(x="value:Q", y=y, color=colour, tooltip=tips),
         base.mark_text(style="title", align="left", dy=-11, limit=_label_room(rows)).encode(
             x=alt.value(0), y=y, text="label:N"
@@ -84,8 +84,7 @@ def intervals(
         base.mark_text(style="faint", align="left", dy=8).encode(x=alt.value(0), y=y, text="below:N"),
     ]
     if zero:
-        line = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(style="zero").encode(x="zero:Q")
-        layers.insert(0, line)
+        layers.insert(0, base.mark_rule(style="zero").encode(x=alt.datum(0), y=below, y2=end))
     return _sized(alt.layer(*layers), ROW * max(len(rows), 1))
 
 
@@ -115,7 +114,8 @@ def series(points: Sequence[Point], *, form: str = "~s") -> Any:
     base = _base([_dated(p) for p in points])
     x, colour, tips = alt.X("at:T", title=None, axis=_time(points)), _series(points), _tips(points, form)
     axis = alt.Axis(labelExpr=f"datum.value == 0 ? '0' : format(datum.value, '{form}')", tickCount=4)
-    y = alt.Y("value:Q", title=None, axis=axis, scale=alt.Scale(zero=True))
+    highest = {} if any(p.value for p in points) else {"domainMax": 1}  # nothing but zeros lies at the bottom
+    y = alt.Y("value:Q", title=None, axis=axis, scale=alt.Scale(zero=True, **highest))
     dots = base.mark_circle(size=36, opacity=1).encode(x=x, y=y, color=colour, tooltip=tips)
     return _sized(alt.layer(base.mark_line().encode(x=x, y=y, color=colour), dots), 180)
 
@@ -188,9 +188,10 @@ def _tips(points: Sequence[Point], form: str, at: str = "at:T") -> list[Any]:
 
 
 def _time(points: Sequence[Point]) -> Any:
-    form = "%d %b %H:%M" if _hourly(points) else "%d %b"
+    form, most = ("%d %b %H:%M", 4) if _hourly(points) else ("%d %b", 7)
+    n_ticks = min(len({p.at for p in points}), most)
     return alt.Axis(
-        format=form, grid=False, labelOverlap="greedy", labelFlush=True, tickCount=min(len({p.at for p in points}), 7)
+        format=form, grid=False, labelOverlap="greedy", labelSeparation=10, labelFlush=True, tickCount=n_ticks
     )
 
 

@@ -41,14 +41,14 @@ def number(x: float | None, figures: int = 4) -> str:
 
 
 def percent(share: float | None, figures: int = 3) -> str:
-    """Of a fraction.
+    """Of a fraction; never finer than a ten-thousandth of a percent.
 
-    >>> percent(0.003456), percent(1), percent(0)
-    ('0.346 %', '100 %', '0 %')
+    >>> percent(0.003456), percent(1), percent(0), percent(0.00000356)
+    ('0.346 %', '100 %', '0 %', '0.0004 %')
     """
     if share is None or not isfinite(share):
         return BLANK
-    return _signs(f"{share * 100:,.{_decimals(share * 100, figures)}f} %")
+    return _signs(f"{share * 100:,.{min(_decimals(share * 100, figures), 4)}f} %")
 
 
 def lift(fraction: float | None) -> str:
