@@ -84,7 +84,7 @@ def intervals(
         base.mark_text(style="faint", align="left", dy=8).encode(x=alt.value(0), y=y, text="below:N"),
     ]
     if zero:
-        layers.insert(0, base.mark_rule(style="zero").encode(x=alt.datum(0), y=below, y2=end))
+        layers.insert(1, base.mark_rule(style="zero").encode(x=alt.datum(0), y=below, y2=end))
     return _sized(alt.layer(*layers), ROW * max(len(rows), 1))
 
 
@@ -114,7 +114,9 @@ def series(points: Sequence[Point], *, form: str = "~s") -> Any:
     base = _base([_dated(p) for p in points])
     x, colour, tips = alt.X("at:T", title=None, axis=_time(points)), _series(points), _tips(points, form)
     axis = alt.Axis(labelExpr=f"datum.value == 0 ? '0' : format(datum.value, '{form}')", tickCount=4)
-    highest = {} if any(p.value for p in points) else {"domainMax": 1}  # nothing but zeros lies at the bottom
+    highest = (
+        {} if any(p.value for p in points) else {"domainMax": 0.04 if "%" in form else 4}
+    )  # zeros lie at the bottom
     y = alt.Y("value:Q", title=None, axis=axis, scale=alt.Scale(zero=True, **highest))
     dots = base.mark_circle(size=36, opacity=1).encode(x=x, y=y, color=colour, tooltip=tips)
     return _sized(alt.layer(base.mark_line().encode(x=x, y=y, color=colour), dots), 180)

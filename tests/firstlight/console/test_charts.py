@@ -66,7 +66,7 @@ def test_an_interval_has_the_colour_of_its_tone_and_what_is_withheld_stands_in_w
 def test_an_interval_lies_where_its_numbers_say() -> None:
     """The distance from 0 to the estimate is to that of the bounds as the numbers are."""
     found = DRAWN["lifts"].to_dict()
-    low, high = found["layer"][1]["encoding"]["x"]["scale"]["domain"]
+    low, high = found["layer"][0]["encoding"]["x"]["scale"]["domain"]
     assert low < 0 < 0.17 < high
     assert (high - low) == pytest.approx(0.17 * 1.08)
 
