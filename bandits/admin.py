@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from bandits import results
+from bandits import lifecycle, results
 from bandits.models import Campaign, Status
 from firstlight.accounts.audited import AuditedAdmin, actor
 from firstlight.accounts.confirmation import Step, confirmed
@@ -121,8 +121,6 @@ class CampaignAdmin(AuditedAdmin[Campaign]):
         ]
 
     def start(self, request: HttpRequest, pk: int) -> HttpResponse:
-        from bandits import lifecycle
-
         row = self._to_change(request, pk)
         step = Step(
             question=f"Start “{row.name}”?",
@@ -136,8 +134,6 @@ class CampaignAdmin(AuditedAdmin[Campaign]):
         return confirmed(request, row, step, back=_address(row, "results" if request.method == "POST" else "change"))
 
     def stop(self, request: HttpRequest, pk: int) -> HttpResponse:
-        from bandits import lifecycle
-
         row = self._to_change(request, pk)
         step = Step(
             question=f"Stop “{row.name}”?",

@@ -8,6 +8,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from bandits import page as shapes
+from bandits import pool
 from bandits.models import Campaign, Posterior
 from firstlight.catalog.models import Item
 from firstlight.console import words
@@ -47,8 +48,6 @@ def beliefs(campaign: Campaign) -> list[shapes.Belief]:
 
 def pool_size(campaign: Campaign) -> int:
     """Items that would take part now."""
-    from bandits import pool
-
     return pool.items(campaign).count()
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from experiments import forms, results
+from experiments import forms, lifecycle, results
 from experiments.models import Arm, Experiment, ExperimentMetric, Layer, Look, Status
 from experiments.page import n_units, verdict_tone
 from firstlight.accounts.audited import AuditedAdmin, TabularInline, actor
@@ -187,8 +187,6 @@ class ExperimentAdmin(AuditedAdmin[Experiment]):
         ]
 
     def start(self, request: HttpRequest, pk: int) -> HttpResponse:
-        from experiments import lifecycle
-
         row = self._to_change(request, pk)
         step = Step(
             question=f"Start “{row.name}”?",
@@ -201,8 +199,6 @@ class ExperimentAdmin(AuditedAdmin[Experiment]):
         return confirmed(request, row, step, back=_address(row, "results" if request.method == "POST" else "change"))
 
     def stop(self, request: HttpRequest, pk: int) -> HttpResponse:
-        from experiments import lifecycle
-
         row = self._to_change(request, pk)
         step = Step(
             question=f"Stop “{row.name}”?",
@@ -217,7 +213,7 @@ class ExperimentAdmin(AuditedAdmin[Experiment]):
 
     def analyse(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask a worker for a look; the page waits for it."""
-        from experiments import tasks
+        from experiments import tasks  # brings the engine along, which no other page needs
 
         row = self._to_change(request, pk)
         if request.method != "POST":
