@@ -1,3 +1,5 @@
+from typing import Any
+
 """Clients of the REST API."""
 
 import json
@@ -16,6 +18,8 @@ ALL = ("read", "manage")
 
 class ApiClient(Client):
     """Speaks JSON with an API key, and checks that every refusal is a problem document."""
+
+    with_token: Any  # `send` with the CSRF token of a session
 
     def request(self, **request):
         response = super().request(**request)

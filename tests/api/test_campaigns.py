@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from scipy import stats
 
@@ -104,7 +106,7 @@ def test_the_pool_is_told_page_by_page_with_what_is_believed(api, plan):
     api.send("post", "/campaigns/", plan)
     believe(i1=(50, 10))
     upsert.items([{"key": "hat-1", "category": "hat", "tags": ["new"]}, {"key": "sku-3", "in_stock": False}], "ada")
-    path, seen = "/api/v1/campaigns/new-arrivals/items/?limit=2", {}
+    path, seen = "/api/v1/campaigns/new-arrivals/items/?limit=2", dict[str, Any]()
     while path:
         page = api.get(path).json()
         seen |= {item["key"]: item["belief"] for item in page["results"]}

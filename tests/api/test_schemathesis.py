@@ -57,7 +57,7 @@ def shop(db):
     experiment.scenarios.add(home)
     for position, arm in enumerate(("a", "b")):
         experiment.arms.create(key=arm, weight="0.5", position=position)
-    results = {"arms": [], "metrics": []}
+    results: dict[str, list[object]] = {"arms": [], "metrics": []}
     experiment.looks.create(
         number=1, until=datetime.now(UTC), batch=1, verdict="end", sentence="Over.", results=results
     )

@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +42,7 @@ def test_what_a_row_leaves_out_stays():
     assert upsert.items([{"key": "a", "price": "3"}], "ada") == upsert.Upserted(0, 1, 0)
     item = Item.objects.get()
     assert (item.pk, item.title, item.tags, item.merchant.key) == (first.pk, "A", ["new"], "m")
-    assert (item.listed_at, item.price) == (listed, 3)
+    assert (item.listed_at, item.price) == (listed, Decimal(3))
     assert item.updated_at > first.updated_at
 
 
@@ -132,5 +133,5 @@ def test_any_row_is_read_or_refused_with_a_place(row):
 def test_the_snapshot_holds_the_keys_of_the_scenarios():
     for key in ("home_feed", "search"):
         Scenario.objects.create(key=key, name=key)
-    parts = section.compile(None)
+    parts = section.compile(timezone.now())
     assert section.gather({name: section.load(part) for name, part in parts.items()}) == {"home_feed", "search"}

@@ -6,27 +6,22 @@ from datetime import timedelta
 from typing import Any
 
 import ibis
-import pyarrow as pa
+import msgspec
 import pytest
 
 from firstlight.demo import landed, translation, value
 from firstlight.demo.open_bandit import CAMPAIGNS, Dataset
+from firstlight.events.flush import columns
+from firstlight.events.parse import MAX_EVENTS, parse
 
 
 @pytest.fixture
 def lake(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """The logs as the lake would hold them."""
-    same = ("scenario", "trace_id", "item_id", "position", "propensity", "ranker")
-    rows = [
-        {
-            "event_id": event["event_id"],
-            "type": event["type"],
-            "session_id": event["unit"]["session_id"],
-            **{name: event.get(name) for name in same},
-        }
-        for event in translation.events(dataset.impressions, timedelta(0))
-    ]
-    table = ibis.memtable(pa.Table.from_pylist(rows))
+    lines = [msgspec.json.encode(event) for event in translation.events(dataset.impressions, timedelta(0))]
+    calls = (b"\n".join(lines[start : start + MAX_EVENTS]) for start in range(0, len(lines), MAX_EVENTS))
+    kept = [parse(call, "application/x-ndjson", at=translation.LAST_DAY_ENDS, may_backfill=True).rows for call in calls]
+    table = ibis.memtable(columns(b"\n".join(row.payload for rows in kept for row in rows), 1))
 
     @contextmanager
     def events(_: Any) -> Iterator[Any]:
@@ -55,5 +50,5 @@ def test_every_event_that_landed_is_counted(lake: None) -> None:
 
 
 def test_the_logged_clicks_are_found_by_their_view(lake: None) -> None:
-    shown = landed.impressions("men", "random", timedelta(0))
+    shown = landed.choices("men", "random", timedelta(0))
     assert (shown.num_rows, sum(shown["clicked"].to_pylist())) == (10_000, 46)
