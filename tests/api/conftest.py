@@ -1,9 +1,8 @@
-from typing import Any
-
 """Clients of the REST API."""
 
 import json
 from functools import partial
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
