@@ -208,15 +208,15 @@ INBOX_KEEP_DAYS = env.integer("INBOX_KEEP_DAYS", 4, at_least=4)  # sending again
 # --- logs -----------------------------------------------------------------------------------------------------------
 _stamp: list[Any] = [
     structlog.contextvars.merge_contextvars,
+    structlog.processors.format_exc_info,
     structlog.processors.add_log_level,
+    structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 structlog.configure(
     processors=[
         structlog.stdlib.filter_by_level,
         *_stamp,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.format_exc_info,
         structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
     ],
     logger_factory=structlog.stdlib.LoggerFactory(),

@@ -58,10 +58,6 @@ class UserAdmin(AuditedAdmin[User], _UserAdmin):
             kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget()
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
-    def _state(self, obj: User) -> dict[str, Any]:
-        """Without the hash of the password, which is nobody's to read."""
-        return {name: value for name, value in super()._state(obj).items() if name != "password"}
-
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         answer = super().user_change_password(request, id, form_url)
         if answer.status_code == 302:

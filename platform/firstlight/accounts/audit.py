@@ -37,10 +37,10 @@ def _announce() -> None:
 def state(instance: models.Model, *children: str) -> dict[str, Any]:
     """Field values of a row as JSON holds them, related rows by key; `children` names sets of rows that are its own.
 
-    `state(experiment, "arms", "measured")`. Bytes (hashes, tables) and the row's own number are left out.
+    `state(experiment, "arms", "measured")`. Bytes (tables), passwords and the row's own number are left out.
     """
     options = instance._meta
-    columns = (f for f in options.concrete_fields if not f.primary_key and not isinstance(f, models.BinaryField))
+    columns = (f for f in options.concrete_fields if not (f.primary_key or _is_kept_back(f)))
     values = {f.name: plain(getattr(instance, f.name)) for f in columns}
     many = {
         f.name: sorted(_name(row) for row in getattr(instance, f.name).all())
@@ -49,6 +49,10 @@ def state(instance: models.Model, *children: str) -> dict[str, Any]:
     }
     own = {name: [state(row) for row in getattr(instance, name).all()] for name in children}
     return values | many | own
+
+
+def _is_kept_back(field: models.Field[Any, Any]) -> bool:
+    return isinstance(field, models.BinaryField) or field.name == "password"  # its hash is nobody's to read
 
 
 def plain(value: Any) -> Any:

@@ -42,7 +42,7 @@ def make_items(garments: Sequence[Garment], listed_at: datetime) -> None:
     rows = [
         {
             "key": item_key(garment.campaign, garment.item),
-            "title": f"Item {garment.item} of “{garment.campaign}”",
+            "title": f"Item {garment.item}, {garment.campaign}",
             "category": f"category-{garment.features[0][:6]}",  # hashed by the publisher: a name of its own it has not
             "tags": [garment.campaign],
             "listed_at": listed_at,

@@ -1,17 +1,15 @@
 """HTTP on the hot path: an answer, a refusal, and a body that is read within bounds."""
 
-import zlib
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from firstlight.doors import problems
+from firstlight.doors import bodies, problems
 
 Environ = dict[str, Any]  # PEP 3333
 Headers = tuple[tuple[str, str], ...]
 
-LONGEST_BODY = 4 * 2**20  # bytes, before and after inflation
-GZIP = 16 + zlib.MAX_WBITS  # zlib's code for the gzip format
+LONGEST_BODY = bodies.LIMIT
 
 
 class Answer(NamedTuple):
@@ -50,11 +48,14 @@ def media_type(environ: Environ, *accepted: str) -> str:
 
 def body(environ: Environ) -> bytes:
     """The body as the client wrote it, inflated if it came as gzip."""
-    encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
-    if encoding not in ("identity", "gzip"):
-        raise Refusal(415, "Send the body as it is, or compressed with gzip.")
-    raw = _read(environ)
-    return _inflated(raw) if encoding == "gzip" else raw
+    try:
+        return bodies.inflated(_read(environ), environ.get("HTTP_CONTENT_ENCODING", ""))
+    except bodies.UnknownEncoding as error:
+        raise Refusal(415, str(error)) from error
+    except bodies.Broken as error:
+        raise Refusal(400, str(error)) from error
+    except bodies.TooLarge as error:
+        raise Refusal(413, str(error)) from error
 
 
 def _read(environ: Environ) -> bytes:
@@ -75,24 +76,6 @@ def _read(environ: Environ) -> bytes:
     if not announced and not left and chunks:
         raise _too_long()
     return b"".join(chunks)
-
-
-def _inflated(raw: bytes) -> bytes:
-    """All members of a gzip body; stops at the bound, however much more a bomb would hold."""
-    inflated, room = [], LONGEST_BODY + 1
-    while raw:
-        member = zlib.decompressobj(GZIP)
-        try:
-            inflated.append(member.decompress(raw, room))
-        except zlib.error as error:
-            raise Refusal(400, "The body is not gzip.") from error
-        room -= len(inflated[-1])
-        if not room:
-            raise _too_long()
-        if not member.eof:
-            raise Refusal(400, "The gzip body is cut off.")
-        raw = member.unused_data
-    return b"".join(inflated)
 
 
 def _too_long() -> Refusal:
