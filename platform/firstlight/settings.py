@@ -26,7 +26,7 @@ CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 # --- where things are kept ------------------------------------------------------------------------------------------
 EMBEDDED_POSTGRES = not env.text("DATABASE_URL", "")
 DATABASE_URL = env.url(
-    "DATABASE_URL", embedded.cluster(VAR_DIR).url(), {"postgresql", "postgres"}
+    "DATABASE_URL", embedded.cluster(VAR_DIR).url() if EMBEDDED_POSTGRES else "", {"postgresql", "postgres"}
 )  # libpq's own form, so that every option of libpq works
 BROKER_URL = env.url(
     "BROKER_URL",

@@ -42,16 +42,23 @@ def flush() -> int:
     return carried
 
 
+def check_ledger() -> None:
+    """Raise `WentBack` unless lake and ledger tell of the same batches, but for one that is on its way."""
+    numbers = Batch.objects.values_list("number", flat=True)
+    committed, newest = numbers.exclude(committed_at=None).first() or 0, numbers.first() or 0
+    if not committed <= (in_lake := table.latest_batch()) <= newest:
+        raise WentBack(f"the lake has batch {in_lake}, the ledger {committed}: {HELP}")
+
+
 def _on_its_way() -> Batch | None:
     return Batch.objects.filter(committed_at=None).first()
 
 
 def _drawn_up() -> Batch | None:
     """The next batch, written down; None when nothing waits."""
+    check_ledger()
     last = Batch.objects.first()
     number, start = (last.number, last.to_xact) if last else (0, 0)
-    if (in_lake := table.latest_batch()) != number:
-        raise WentBack(f"the lake has batch {in_lake}, the ledger {number}: {HELP}")
     with inbox.connected() as connection:
         row = connection.execute(
             """

@@ -10,9 +10,11 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -57,12 +59,23 @@ class Cluster:
 
 def cluster(var_dir: Path) -> Cluster:
     """The cluster that belongs to `var_dir`: the same one for every process of a clone, known before it runs."""
-    name = hashlib.sha256(str(var_dir.resolve()).encode()).hexdigest()[:12]
-    home = ROOT_HOME / name if _is_root() else var_dir.resolve() / "postgres"
+    home = ROOT_HOME / _name(var_dir) if _is_root() else var_dir.resolve() / "postgres"
     socket_dir = home / "run"
     if len(os.fsencode(socket_dir / SOCKET)) > LONGEST_SOCKET_PATH:
-        socket_dir = Path(tempfile.gettempdir()) / f"firstlight-{os.geteuid()}-{name}"
+        path = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+        socket_dir = Path(tempfile.gettempdir()) / f"firstlight-{os.geteuid()}-{path}"
     return Cluster(home, socket_dir)
+
+
+def _name(var_dir: Path) -> str:
+    """Made once and kept in `var_dir`: who deletes the folder starts anew, also where the data lies elsewhere."""
+    kept = var_dir / "cluster"
+    var_dir.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError), kept.open("x") as file:
+        file.write(secrets.token_hex(6))
+    while not (name := kept.read_text()):  # another process is writing it just now
+        time.sleep(0.01)
+    return name
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The embedded server: found by everyone, left by nobody, and harmless to folders that are not its own."""
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,8 +72,16 @@ def test_a_long_path_still_fits_a_socket(private: Path) -> None:
         embedded.remove(here)
 
 
-def test_two_folders_have_two_servers(tmp_path: Path) -> None:
+def test_two_folders_have_two_servers_and_one_has_the_same_again(tmp_path: Path) -> None:
     assert embedded.cluster(tmp_path / "a") != embedded.cluster(tmp_path / "b")
+    assert embedded.cluster(tmp_path / "a") == embedded.cluster(tmp_path / "a")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's data lies outside of the folder")
+def test_who_deletes_the_folder_starts_anew(tmp_path: Path) -> None:
+    before = embedded.cluster(tmp_path / "a")
+    shutil.rmtree(tmp_path / "a")
+    assert embedded.cluster(tmp_path / "a") != before
 
 
 def test_a_libpq_url_becomes_a_django_database() -> None:

@@ -23,10 +23,11 @@ from firstlight.demo.download import Unavailable
 from firstlight.demo.preparation import Login, PortTaken
 from firstlight.demo.processes import Died
 from firstlight.demo.progress import Steps
+from firstlight.events.flush import WentBack, check_ledger
 from firstlight.snapshots import publication
 
 WIDTH = 140  # characters a line where there is no terminal to ask
-REFUSALS = (Unavailable, PortTaken, Died, client.Refused, waiting.TookTooLong)
+REFUSALS = (Unavailable, PortTaken, Died, client.Refused, waiting.TookTooLong, WentBack)
 
 
 class Command(BaseCommand):
@@ -46,6 +47,10 @@ class Command(BaseCommand):
             _up(console, headless)
         except REFUSALS as refusal:
             raise CommandError(str(refusal)) from refusal
+        except KeyboardInterrupt as asked:
+            raise CommandError(
+                "Stopped before the job was done; what it did so far is kept.", returncode=130
+            ) from asked
 
 
 def _up(console: Console, headless: bool) -> None:
@@ -68,6 +73,7 @@ def _up(console: Console, headless: bool) -> None:
 def _prepare(steps: Steps) -> tuple[Login, str]:
     with steps.step("migrate", "Bring the database up to date"):
         call_command("migrate", interactive=False, verbosity=0)
+        check_ledger()
     with steps.step("static", "Collect the static files"):
         preparation.collect_static()
     with steps.step("keys", "Make the first admin, a key, and a snapshot to serve from"):
