@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         marker = item.get_closest_marker("django_db")
         names: list[str] = getattr(item, "fixturenames", [])
-        if "transactional_db" in names or (marker and marker.kwargs.get("transaction")):
+        if {"transactional_db", "live_server"} & {*names} or (marker and marker.kwargs.get("transaction")):
             names.append("django_db_serialized_rollback")
 
 

@@ -18,16 +18,6 @@ Visit = Callable[..., Page]
 CHARTS = "[...document.querySelectorAll('[data-chart]')]"
 
 
-@pytest.fixture(autouse=True)
-def roles() -> None:
-    """A transactional test empties the tables, the groups that migrations made among them."""
-    from django.contrib.auth.models import Group, Permission
-
-    from firstlight.accounts import roles as table
-
-    table.make_groups(Group.objects, Permission.objects)
-
-
 def drawn(page: Page, *, mode: str = "light") -> int:
     """How many charts stand on the page, once all are drawn in that mode."""
     everything = f"{CHARTS}.every(p => p.dataset.drawn === '{mode}' && p.querySelector('svg'))"

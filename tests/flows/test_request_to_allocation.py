@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 import bandits.lifecycle
@@ -31,6 +32,8 @@ ITEMS = {f"sku-{i}" for i in range(40)}
 def shop(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Any) -> Any:
     """One live experiment and one live campaign in a scenario; gives the key to it."""
     settings.LAKE_URL = (tmp_path / "lake").as_uri()
+    with connection.cursor() as cursor:  # the inbox has no model, so nobody else empties it
+        cursor.execute("TRUNCATE events_inbox")
     monkeypatch.setattr(journal, "_journal", Journal(inbox.store))
     scenario = Scenario.objects.create(key="home_feed", name="Home feed")
     experiment = Experiment.objects.create(key="ranker-din", name="DIN against DNN")
