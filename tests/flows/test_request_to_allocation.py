@@ -23,7 +23,7 @@ from firstlight.serving import dispatcher, journal
 from firstlight.serving.journal import Journal
 from firstlight.snapshots import memory
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 ITEMS = {f"sku-{i}" for i in range(40)}
 
