@@ -33,7 +33,7 @@ def start(experiment_id: int, *, actor: str, at: datetime) -> Experiment:
         raise UnableToStart(_not_a_draft(experiment))
     if faults := [*_faults(experiment)] or [*_conflicts(experiment)]:
         raise UnableToStart(" ".join(faults))
-    _claim(experiment)
+    _claim(experiment, at)
     before = audit.state(experiment)
     experiment.status, experiment.started_at = Status.RUNNING, at
     experiment.save(update_fields=["status", "started_at"])
@@ -52,7 +52,7 @@ def stop(experiment_id: int, *, actor: str, at: datetime) -> Experiment:
             f"“{experiment.key}” started later than that, on {experiment.started_at:%d %B %Y, %H:%M %Z}."
         )
     before = audit.state(experiment)
-    Claim.objects.filter(experiment=experiment).delete()
+    experiment.claims.filter(released_at=None).update(released_at=at)
     experiment.status, experiment.stopped_at = Status.STOPPED, at
     experiment.save(update_fields=["status", "stopped_at"])
     audit.record(actor, "stopped", "experiment", experiment.key, before=before, after=audit.state(experiment))
@@ -134,17 +134,19 @@ def _meet(one: Experiment, other: Experiment) -> bool:
     return one.scenarios.filter(pk__in=other.scenarios.values("pk")).exists()
 
 
-def _claim(experiment: Experiment) -> None:
+def _claim(experiment: Experiment, at: datetime) -> None:
     """Take its buckets of the layer; the database refuses what somebody holds."""
-    if experiment.layer_id is None:
+    if experiment.layer is None:
         return
-    base = experiment.layer_id * BUCKETS
+    base = experiment.layer.pk * BUCKETS
     span = NumericRange(base + experiment.first_bucket, base + experiment.end_bucket)
     try:
         with transaction.atomic():
-            Claim.objects.create(experiment=experiment, span=span)
+            Claim.objects.create(experiment=experiment, layer=experiment.layer, span=span, claimed_at=at)
     except IntegrityError as error:
-        holders = Experiment.objects.filter(claim__span__overlap=span).order_by("first_bucket")
+        holders = Experiment.objects.filter(claims__released_at=None, claims__span__overlap=span).order_by(
+            "first_bucket"
+        )
         held = ", ".join(f"“{one.key}” ({one.first_bucket:,} to {one.end_bucket:,})" for one in holders)
         wanted = f"{experiment.first_bucket:,} to {experiment.end_bucket:,}"
         raise UnableToStart(f"The buckets {wanted} of the layer “{experiment.layer}” are held by {held}.") from error

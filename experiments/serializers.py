@@ -73,8 +73,12 @@ class ExperimentSerializer(Named, serializers.ModelSerializer[Experiment]):
 
     class Meta:
         model = Experiment
-        exclude = ["id"]
-        read_only_fields = ["status", "phase", "started_at", "stopped_at", "created_at"]
+        exclude = ["id", "copied_from"]
+        read_only_fields = [
+            *("status", "phase", "submitted_by", "reviewed_by", "review_note", "scheduled_for", "started_at"),
+            *("paused_at", "stopped_at", "decision", "decided_at", "decided_by", "decision_note", "decision_look"),
+            *("shipped_arm", "created_at"),
+        ]
         extra_kwargs = {"hypothesis": {"max_length": 10_000}, "end_bucket": {"max_value": BUCKETS}}
 
     def validate_arms(self, arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -134,8 +138,8 @@ class LayerSerializer(Named, serializers.ModelSerializer[Layer]):
 
     @extend_schema_field(SpanSerializer(many=True))
     def held(self, layer: Layer) -> Any:
-        claims = Claim.objects.filter(experiment__layer=layer).select_related("experiment")
-        held = [Span(c.experiment.first_bucket, c.experiment.end_bucket, c.experiment.key) for c in claims]
+        claims = Claim.objects.filter(layer=layer, released_at=None).select_related("experiment")
+        held = [Span(c.first_bucket, c.end_bucket, c.experiment.key) for c in claims]
         spans: Any = allocation(held)
         return SpanSerializer(spans, many=True).data
 

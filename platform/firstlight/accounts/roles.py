@@ -8,11 +8,12 @@ from firstlight.accounts.models import Role
 EVERYTHING = (
     "catalog.scenario catalog.item catalog.merchant catalog.category metrics.metric metrics.scenariomeasure "
     "objectives.weights experiments.layer experiments.experiment experiments.arm experiments.experimentmetric "
+    "experiments.furtherlayer experiments.rampstage experiments.phase experiments.claim experiments.comment "
     "experiments.look bandits.campaign bandits.posterior bandits.drawtable lake.batch snapshots.version"
 )
 PLANS = (
     "catalog.scenario metrics.metric objectives.weights experiments.layer experiments.experiment experiments.arm "
-    "experiments.experimentmetric bandits.campaign"
+    "experiments.experimentmetric experiments.furtherlayer experiments.rampstage bandits.campaign"
 )
 SHELVES = "catalog.scenario catalog.item catalog.merchant catalog.category"
 
@@ -21,7 +22,8 @@ MAY: dict[Role, dict[str, str]] = {  # {verbs: models}
     Role.PRODUCT_MANAGER: {
         "view": f"{EVERYTHING} accounts.auditentry",
         "add change": f"{PLANS} {SHELVES}",
-        "delete": "experiments.arm experiments.experimentmetric",  # lines of a draft
+        # lines of a draft
+        "delete": "experiments.arm experiments.experimentmetric experiments.furtherlayer experiments.rampstage",
     },
     # reads all and defines what is measured
     Role.ANALYST: {"view": f"{EVERYTHING} accounts.auditentry", "add change": "metrics.metric"},
@@ -45,8 +47,11 @@ def permissions(role: Role) -> Iterator[tuple[str, str]]:
 
 
 def make_groups(groups: Any, known: Any) -> None:
-    """Groups with exactly these permissions; takes the managers of Group and Permission, so a migration can call it."""
+    """Groups with exactly these permissions, as far as their tables are there yet.
+
+    Takes the managers of Group and Permission, so a migration can call it.
+    """
     by_name = {(p.content_type.app_label, p.codename): p for p in known.select_related("content_type")}
     for role in Role:
         group, _ = groups.get_or_create(name=role.value)
-        group.permissions.set([by_name[name] for name in permissions(role)])
+        group.permissions.set([by_name[name] for name in permissions(role) if name in by_name])

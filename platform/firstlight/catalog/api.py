@@ -20,7 +20,7 @@ from firstlight.doors.serializers import Named
 class ScenarioSerializer(Named, serializers.ModelSerializer[Scenario]):
     class Meta:
         model = Scenario
-        fields = ["key", "name", "description", "created_at"]
+        fields = ["key", "name", "description", "review_required", "created_at"]
         extra_kwargs = {"description": {"max_length": 10_000}}
 
 

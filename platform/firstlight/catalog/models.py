@@ -17,6 +17,9 @@ class Scenario(models.Model):
     )
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True)
+    review_required = models.BooleanField(
+        default=False, help_text="Somebody else than its owner must review an experiment before it starts here."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
