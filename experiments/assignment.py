@@ -3,19 +3,28 @@
 A rule is what was decided; `Lookup` is the same rule turned into one byte per bucket, so that a request costs a hash
 and an index. The ranges are floats as the SDKs compare them; the table holds exactly their answers for all 10,000
 points that the hash can give.
+
+Who is in a holdout meets nothing else of what is tried; of what was shipped, only its measured half. What was shipped
+comes before what is tried, so that a test may set a shipped parameter anew.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import accumulate, groupby
 from typing import Any
 
 import msgspec
 
+from experiments import targeting
 from firstlight.kernel.hashing import BUCKETS, bucket
 
 NOBODY = 255  # in a table: no arm; so an experiment has at most 255
 Range = tuple[float, float]  # [start, end) of [0, 1)
+Assigned = list[tuple["Rule", "Arm"]]
+NOTHING: Mapping[str, Any] = {}
+HOUR = 3600  # seconds
+SHARED = frozenset({"item_id", "merchant_id"})  # one answer shows many of them: the caller hashes each
 
 
 class Arm(msgspec.Struct, frozen=True):
@@ -36,9 +45,12 @@ class Filter(msgspec.Struct, frozen=True):
     def range(self) -> Range:
         return self.first / BUCKETS, self.end / BUCKETS
 
+    def has(self, key: str) -> bool:
+        return self.first <= bucket(self.seed, key) < self.end
+
 
 class Rule(msgspec.Struct, frozen=True):
-    """One running experiment, as it is published."""
+    """One running experiment, or one that was shipped, as it is published."""
 
     key: str
     phase: int
@@ -49,6 +61,11 @@ class Rule(msgspec.Struct, frozen=True):
     ranges: tuple[Range, ...]  # one per arm
     scenarios: tuple[str, ...]
     layer: Filter | None = None
+    type: str = "ab"  # ab, aa, switchback, interleaving, holdout, or shipped
+    further: tuple[Filter, ...] = ()  # shares of more layers, all of which must have the unit
+    condition: dict[str, Any] = {}  # who may take part
+    switch_hours: int = 0  # of a switchback
+    scope: str = ""  # seed of the layer whose shipped changes a holdout holds back, or a shipped one belongs to
 
 
 def seed(key: str, phase: int) -> str:
@@ -85,6 +102,7 @@ def assign(rule: Rule, unit: Mapping[str, str]) -> Arm | None:
 class Lookup:
     rule: Rule
     table: bytes  # position of the arm for every bucket, or NOBODY
+    test: Callable[[Any], bool] | None = None  # of the attributes
 
     @classmethod
     def of(cls, rule: Rule) -> "Lookup":
@@ -92,7 +110,14 @@ class Lookup:
         for i, span in reversed(list(enumerate(rule.ranges))):  # where two overlap the first arm has it
             first, end = (_edge(point) for point in span)
             table[first:end] = bytes([i]) * (end - first)
-        return cls(rule, bytes(table))
+        return cls(rule, bytes(table), targeting.compiled(rule.condition) if rule.condition else None)
+
+    def arm(self, key: str, attributes: Mapping[str, Any]) -> Arm | None:
+        """Of the unit with this id, wherever its own layer puts it."""
+        position = self.table[bucket(self.rule.seed, key)]
+        if position == NOBODY or (self.test and not self.test(attributes)):
+            return None
+        return self.rule.arms[position] if all(one.has(key) for one in self.rule.further) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,33 +138,99 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The running experiments of one scenario."""
+    """The published experiments of one scenario."""
 
     free: tuple[Lookup, ...]  # of no layer
     layers: tuple[Layer, ...]
+    holdouts: tuple[Lookup, ...] = ()
+    shipped: tuple[Lookup, ...] = ()
+    switchbacks: tuple[Lookup, ...] = ()
+    interleaved: tuple[Lookup, ...] = ()
+    shared: tuple[Lookup, ...] = ()  # of items or merchants
 
     @classmethod
     def of(cls, rules: Iterable[Rule]) -> "Index":
-        lookups = [Lookup.of(rule) for rule in sorted(rules, key=lambda rule: rule.key)]
-        layered = sorted((one for one in lookups if one.rule.layer), key=_layer)
+        kinds: dict[str, list[Lookup]] = {}
+        for rule in sorted(rules, key=lambda rule: rule.key):
+            kinds.setdefault(_kind(rule), []).append(Lookup.of(rule))
+        layered = sorted(kinds.pop("layered", ()), key=_layer)
         layers = tuple(Layer(*names, tuple(held)) for names, held in groupby(layered, key=_layer))
-        return cls(tuple(one for one in lookups if not one.rule.layer), layers)
+        return cls(tuple(kinds.pop("free", ())), layers, **{kind: tuple(found) for kind, found in kinds.items()})
 
-    def assign(self, unit: Mapping[str, str]) -> list[tuple[Rule, Arm]]:
-        """What this unit sees, by key of the experiment."""
-        found = []
-        for lookup in (*self.free, *self._held(unit)):
-            rule = lookup.rule
-            if key := unit.get(rule.unit):
-                arm = lookup.table[bucket(rule.seed, key)]
-                if arm != NOBODY:
-                    found.append((rule, rule.arms[arm]))
-        return sorted(found, key=_key) if self.layers else found
+    def assign(self, unit: Mapping[str, str], attributes: Mapping[str, Any] = NOTHING) -> Assigned:
+        """What this unit sees, by key of the experiment; holdouts and what was shipped come first."""
+        held = self._held_out(unit, attributes) if self.holdouts else []
+        known = self._shipped(unit, attributes, held) if self.shipped else []
+        if any(not rule.scope for rule, _ in held):
+            return held + known
+        found = [
+            (lookup.rule, arm)
+            for lookup in (*self.free, *self._holders(unit))
+            if (key := unit.get(lookup.rule.unit)) and (arm := lookup.arm(key, attributes))
+        ]
+        return held + known + (sorted(found, key=_key) if self.layers else found)
 
-    def _held(self, unit: Mapping[str, str]) -> Iterable[Lookup]:
+    def _held_out(self, unit: Mapping[str, str], attributes: Mapping[str, Any]) -> Assigned:
+        return [
+            (lookup.rule, arm)
+            for lookup in self.holdouts
+            if (key := unit.get(lookup.rule.unit))
+            and (lookup.rule.layer is None or lookup.rule.layer.has(key))
+            and (arm := lookup.arm(key, attributes))
+        ]
+
+    def _shipped(self, unit: Mapping[str, str], attributes: Mapping[str, Any], held: Assigned) -> Assigned:
+        """All but what a holdout keeps from this unit: all of it, or what belongs to its layer."""
+        without = {rule.scope for rule, arm in held if is_held(rule, arm)}
+        return [
+            (lookup.rule, arm)
+            for lookup in self.shipped
+            if "" not in without
+            and lookup.rule.scope not in without
+            and (key := unit.get(lookup.rule.unit))
+            and (arm := lookup.arm(key, attributes))
+        ]
+
+    def _holders(self, unit: Mapping[str, str]) -> Iterable[Lookup]:
         for layer in self.layers:
             if (key := unit.get(layer.unit)) and (lookup := layer.holder(key)):
                 yield lookup
+
+    def switched(
+        self, scenario: str, at: datetime, attributes: Mapping[str, Any] = NOTHING
+    ) -> Iterator[tuple[Rule, Arm]]:
+        """What the window of this moment sees, whoever asks."""
+        for lookup in self.switchbacks:
+            key = window(scenario, attributes.get("country"), at, lookup.rule.switch_hours)
+            if arm := lookup.arm(key, attributes):
+                yield lookup.rule, arm
+
+    def mixed(self, unit: Mapping[str, str], attributes: Mapping[str, Any] = NOTHING) -> Iterator[Rule]:
+        """Interleavings that this unit takes part in: it meets all their arms in one list."""
+        for lookup in self.interleaved:
+            if (key := unit.get(lookup.rule.unit)) and lookup.arm(key, attributes):
+                yield lookup.rule
+
+    def rules_of_items(self, attributes: Mapping[str, Any] = NOTHING) -> list[Rule]:
+        """Of experiments on items or merchants, by which the caller finds the arm of each that it shows."""
+        return [one.rule for one in self.shared if one.test is None or one.test(attributes)]
+
+
+def is_held(rule: Rule, arm: Arm) -> bool:
+    """In a holdout the control gets nothing that was shipped, the other half all of it."""
+    return rule.type == "holdout" and arm.key == rule.arms[0].key
+
+
+def window(scenario: str, country: object, at: datetime, hours: int) -> str:
+    """The unit of a switchback: scenario, country and number of the window since 1970."""
+    return f"{scenario}|{country if isinstance(country, str) else ''}|{int(at.timestamp()) // (hours * HOUR)}"
+
+
+def _kind(rule: Rule) -> str:
+    if rule.unit in SHARED:
+        return "shared"
+    kinds = {"holdout": "holdouts", "shipped": "shipped", "switchback": "switchbacks", "interleaving": "interleaved"}
+    return kinds.get(rule.type, "layered" if rule.layer else "free")
 
 
 def _key(assigned: tuple[Rule, Arm]) -> str:

@@ -1,23 +1,25 @@
-"""What serving knows of experiments: one rule for each that runs."""
+"""What serving knows of experiments: one rule for each that runs or was shipped."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from django.db.models import Q
 
-from experiments import assignment
+from experiments import assignment, interleaving
 from experiments.assignment import Arm, Filter, Index, Rule
-from experiments.models import Experiment, Status
+from experiments.models import Decision, Experiment, Layer, Status, Type
 from firstlight.snapshots.sections import Request
 
 name = "experiments"
 
 
 def compile(at: datetime) -> dict[str, bytes]:
-    """One part per running experiment."""
-    running = Experiment.objects.filter(status=Status.RUNNING).order_by("key").select_related("layer")
-    rules = [rule_of(experiment) for experiment in running.prefetch_related("arms", "scenarios")]
+    """One part per experiment that runs or was shipped. A paused one is as if it were not there."""
+    live = Experiment.objects.filter(Q(status=Status.RUNNING) | Q(status=Status.DECIDED, decision=Decision.SHIPPED))
+    rows = live.order_by("key").select_related("layer")
+    rules = [rule_of(experiment) for experiment in rows.prefetch_related("arms", "scenarios", "further_layers__layer")]
     return {rule.key: msgspec.msgpack.encode(rule, order="sorted") for rule in rules}
 
 
@@ -32,34 +34,105 @@ def gather(parts: Mapping[str, Rule]) -> dict[str, Index]:
 
 
 def decide(state: Mapping[str, Index], request: Request, answer: dict[str, Any]) -> None:
-    """Adds `experiments` and `parameters`, and the weights of an arm that brings its own, for the objectives."""
-    experiments, parameters = answer["experiments"], answer["parameters"] = [], {}
-    index = state.get(request.scenario)
-    for rule, arm in index.assign(request.unit) if index else ():
-        experiments.append({"experiment": rule.key, "variant": arm.key, "phase": rule.phase, "in_holdout": False})
-        parameters.update(arm.parameters)
-        if arm.objective_weights is not None:
-            answer["_objective_weights"] = {"experiment": rule.key, "weights": arm.objective_weights}
+    """Adds `experiments` and `parameters`, and the weights of an arm that brings its own, for the objectives.
+
+    Where the caller does the rest itself, also `interleaving` (how to draft one list) and `shared_experiments` (the
+    rule by which each item or merchant finds its arm).
+    """
+    answer["experiments"], answer["parameters"] = [], {}
+    if index := state.get(request.scenario):
+        for rule, arm in index.assign(request.unit, request.attributes):
+            _meet(rule, arm, answer)
+        if index.switchbacks:
+            for rule, arm in index.switched(request.scenario, request.at, request.attributes):
+                _meet(rule, arm, answer)
+        if index.interleaved:
+            rules = index.mixed(request.unit, request.attributes)
+            answer["interleaving"] = [_drafted(rule, request.trace_id) for rule in rules]
+        if index.shared:
+            answer["shared_experiments"] = [_told(rule) for rule in index.rules_of_items(request.attributes)]
+
+
+def _meet(rule: Rule, arm: Arm, answer: dict[str, Any]) -> None:
+    held = {"in_holdout": assignment.is_held(rule, arm)}
+    answer["experiments"].append({"experiment": rule.key, "variant": arm.key, "phase": rule.phase, **held})
+    answer["parameters"].update(arm.parameters)
+    if arm.objective_weights is not None:
+        answer["_objective_weights"] = {"experiment": rule.key, "weights": arm.objective_weights}
+
+
+def _drafted(rule: Rule, trace_id: str) -> dict[str, Any]:
+    """Both rankers pick in turn; who begins each round is drawn from `seed`: docs/api.md."""
+    teams = [{"variant": arm.key, "parameters": arm.parameters} for arm in rule.arms]
+    seed = interleaving.seed(rule.seed, trace_id)
+    return {"experiment": rule.key, "phase": rule.phase, "seed": seed, "teams": teams}
+
+
+def _told(rule: Rule) -> dict[str, Any]:
+    """All that an SDK needs to hash an item or merchant itself."""
+    arms = [
+        {"variant": arm.key, "range": list(span), "parameters": arm.parameters}
+        for arm, span in zip(rule.arms, rule.ranges, strict=True)
+    ]
+    layers = [one for one in (rule.layer, *rule.further) if one]
+    return {
+        "experiment": rule.key,
+        "phase": rule.phase,
+        "unit": rule.unit,
+        "hash_version": 2,
+        "seed": rule.seed,
+        "filters": [{"seed": one.seed, "range": list(one.range)} for one in layers],
+        "arms": arms,
+    }
 
 
 def rule_of(experiment: Experiment) -> Rule:
     """What its rows say, as a value."""
     arms = sorted(experiment.arms.all(), key=lambda arm: arm.position)
+    kept = tuple(Arm(arm.key, float(arm.weight), arm.parameters, arm.objective_weights) for arm in arms)
+    common = {
+        "key": experiment.key,
+        "phase": experiment.phase,
+        "seed": assignment.seed(experiment.key, experiment.phase),
+        "unit": experiment.unit,
+        "scenarios": tuple(sorted(scenario.key for scenario in experiment.scenarios.all())),
+        "condition": experiment.targeting,
+        "scope": _scope(experiment),
+    }
+    return _shipped(experiment, kept, common) if experiment.decision else _running(experiment, kept, common)
+
+
+def _running(experiment: Experiment, arms: tuple[Arm, ...], common: dict[str, Any]) -> Rule:
     coverage = float(experiment.coverage)
+    shares = [_filter(*share) for share in _shares(experiment)]
     return Rule(
-        key=experiment.key,
-        phase=experiment.phase,
-        seed=assignment.seed(experiment.key, experiment.phase),
-        unit=experiment.unit,
-        arms=tuple(Arm(arm.key, float(arm.weight), arm.parameters, arm.objective_weights) for arm in arms),
+        arms=arms,
         coverage=coverage,
-        ranges=assignment.ranges([float(arm.weight) for arm in arms], coverage),
-        scenarios=tuple(sorted(scenario.key for scenario in experiment.scenarios.all())),
-        layer=_filter(experiment),
+        ranges=assignment.ranges([arm.weight for arm in arms], coverage),
+        layer=shares[0] if shares else None,
+        type=experiment.type,
+        further=tuple(shares[1:]),
+        switch_hours=experiment.switch_hours if experiment.type == Type.SWITCHBACK else 0,
+        **common,
     )
 
 
-def _filter(experiment: Experiment) -> Filter | None:
-    if experiment.layer is None:
-        return None
-    return Filter(assignment.layer_seed(experiment.layer.key), experiment.first_bucket, experiment.end_bucket)
+def _shipped(experiment: Experiment, arms: tuple[Arm, ...], common: dict[str, Any]) -> Rule:
+    """For everybody the arm that was shipped, but for the share that is held back in the control."""
+    back = float(experiment.holdback)
+    control, chosen = arms[0], next(arm for arm in arms if arm.key == experiment.shipped_arm)
+    both = (msgspec.structs.replace(control, weight=back), msgspec.structs.replace(chosen, weight=1 - back))
+    return Rule(arms=both, coverage=1.0, ranges=((0.0, back), (back, 1.0)), type="shipped", **common)
+
+
+def _scope(experiment: Experiment) -> str:
+    return assignment.layer_seed(experiment.layer.key) if experiment.layer else ""
+
+
+def _shares(experiment: Experiment) -> list[tuple[Layer, int, int]]:
+    own = [(experiment.layer, experiment.first_bucket, experiment.end_bucket)] if experiment.layer else []
+    return own + [(one.layer, one.first_bucket, one.end_bucket) for one in experiment.further_layers.all()]
+
+
+def _filter(layer: Layer, first: int, end: int) -> Filter:
+    return Filter(assignment.layer_seed(layer.key), first, end)
