@@ -13,7 +13,7 @@ FONT = "Inter, ui-sans-serif, system-ui, sans-serif"
 
 
 def config(*, dark: bool) -> dict[str, Any]:
-    """A Vega-Lite `config`. Marks name a style (`zero`, `margin`, `title`, `note`), and the style has the colour."""
+    """A Vega-Lite `config`. Marks name a style (`zero`, `margin`, `title`, `note`, …), and the style has the colour."""
     strong, plain, faint, line = (
         ("#f1f5f9", "#b6c2d1", "#8494a8", "#334155") if dark else ("#0f172a", "#475569", "#64748b", "#dbe2ea")
     )
@@ -56,6 +56,10 @@ def config(*, dark: bool) -> dict[str, Any]:
             "note": {"color": plain, "fontSize": 12},
             "faint": {"color": faint, "fontSize": 12},
             "track": {"color": line},
+            "cell": {"color": strong, "fontSize": 11.5},
+            "link": {"color": faint, "strokeWidth": 1, "strokeDash": [2, 2]},
+            "whisker": {"color": strong, "strokeWidth": 1.25, "opacity": 0.7},
+            "bound": {"color": faint, "strokeWidth": 1.5, "strokeDash": [5, 3]},
         },
     }
 

@@ -26,11 +26,37 @@ DRAWN = {
     "series": charts.series(LINES),
     "shares": charts.shares(LINES, rest="b"),
     "bars": charts.bars([charts.Bar("Red dress", 120, "120"), charts.Bar("Blue dress", 0, "0")]),
+    "ages": charts.cumulative([charts.Point(i, "new", 0.1 / (i + 1), -0.1, 0.2) for i in range(9)], title="Lift"),
+    "own": charts.intervals(ROWS, title="Difference", numbers=False),
+    "boundary": charts.boundary(
+        [charts.Crossing(0.25, 4.3, 1.2), charts.Crossing(0.5, 2.96, 3.1), charts.Crossing(1.0, 1.97, None)], title="z"
+    ),
+    "heat": charts.heat(
+        [
+            charts.Cell(row, column, "+1.0 %", "better", 0.4)
+            for row in ("Clicks", "Value")
+            for column in ("Home", "Cart")
+        ]
+    ),
+    "waterfall": charts.waterfall(
+        [
+            charts.Step("Visits", 0.0, 0.02, 0.01, 0.03, "+2.0 %", "better"),
+            charts.Step("Whole", 0.0, 0.02, None, None, "+2.0 %", "neutral"),
+        ],
+        title="Share",
+    ),
+    "plane": charts.plane([charts.Spot("new", 0.1, -0.02, 0.05, 0.15, None, None, "neutral")], x="user", y="platform"),
 }
 
 
 def svg(chart: Any) -> str:
     return exported([Picture("k", "Title of it", chart, [])], "k", "svg", name="x").content.decode()
+
+
+def ends(name: str) -> list[float]:
+    """Of the axis of the estimates."""
+    values = {p["name"]: p["value"] for p in DRAWN[name].to_dict()["params"]}
+    return [values["lowest"], values["highest"]]
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -52,6 +78,12 @@ def test_a_chart_without_any_data_is_drawn_empty(name: str) -> None:
         "series": lambda: charts.series([]),
         "shares": lambda: charts.shares([], rest=""),
         "bars": lambda: charts.bars([]),
+        "ages": lambda: charts.cumulative([], title="Lift"),
+        "own": lambda: charts.intervals([], title="Difference", numbers=False),
+        "boundary": lambda: charts.boundary([], title="z"),
+        "heat": lambda: charts.heat([]),
+        "waterfall": lambda: charts.waterfall([], title="Share"),
+        "plane": lambda: charts.plane([], x="user", y="platform"),
     }
     assert svg(makers[name]()).startswith("<svg")
 
@@ -65,14 +97,13 @@ def test_an_interval_has_the_colour_of_its_tone_and_what_is_withheld_stands_in_w
 
 def test_an_interval_lies_where_its_numbers_say() -> None:
     """The distance from 0 to the estimate is to that of the bounds as the numbers are."""
-    found = DRAWN["lifts"].to_dict()
-    low, high = found["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    low, high = ends("lifts")
     assert low < 0 < 0.17 < high
     assert (high - low) == pytest.approx(0.17 * 1.08)
 
 
 def test_the_axis_follows_the_settled_interval_and_not_the_wild_first_days() -> None:
-    low, high = DRAWN["settling"].to_dict()["layer"][2]["encoding"]["y"]["scale"]["domain"]
+    low, high = ends("settling")
     assert high < 1.3 and low > -1.3
     assert low < 0.1 - 1 / 6 and high > 0.1 + 1 / 6
 

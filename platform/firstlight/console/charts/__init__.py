@@ -1,0 +1,31 @@
+"""Charts: data in, one Altair definition out, the same for the page and for the export.
+
+Each is as wide as its place (`width="container"`; the export sets a number) and readable at 400 px: rows carry their
+label above the mark instead of beside it.
+"""
+
+from firstlight.console.charts.drawing import ROW, Drawing
+from firstlight.console.charts.grids import Cell, Spot, Step, heat, plane, waterfall
+from firstlight.console.charts.intervals import Bar, Interval, bars, intervals
+from firstlight.console.charts.series import Crossing, Point, boundary, cumulative, series, shares
+
+__all__ = [
+    "ROW",
+    "Bar",
+    "Cell",
+    "Crossing",
+    "Drawing",
+    "Interval",
+    "Point",
+    "Spot",
+    "Step",
+    "bars",
+    "boundary",
+    "cumulative",
+    "heat",
+    "intervals",
+    "plane",
+    "series",
+    "shares",
+    "waterfall",
+]

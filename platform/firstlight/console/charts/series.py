@@ -1,0 +1,204 @@
+"""What changes: over time, over the days since exposure, over what is known."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+
+import altair as alt
+
+from firstlight.console.charts.drawing import Drawing, base, domain, shape, signed, value
+from firstlight.console.theme import SERIES, UNSETTLED
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One point of a series, with its band where there is one."""
+
+    at: date | datetime | int  # a whole number: days since something
+    series: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    outer_low: float | None = None  # of a wider band, drawn fainter
+    outer_high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A statistic against the bounds that would end a test."""
+
+    information: float  # share of the planned, from 0 to 1
+    bound: float  # standard errors
+    statistic: float | None  # likewise; None for a look that is still to come
+
+
+def cumulative(points: Sequence[Point], *, title: str, at: str = "") -> Drawing:
+    """An estimate as it settled: line, band of its interval, zero line. `at` titles the lower axis."""
+    low, high = _settled(points)
+    made = _cumulative(title, at, _names(points), _time_of(points), any(p.outer_low is not None for p in points))
+    return Drawing(made, [_dated(p) for p in points], 240, {"lowest": low, "highest": high})
+
+
+@shape
+def _cumulative(title: str, at: str, names: tuple[str, ...], time: tuple[str, int], wide: bool) -> Any:
+    x, colour = _x(time, at), _colours(names)
+    axis = alt.Axis(labelExpr=signed(), tickCount=5)
+    scale = alt.Scale(domain=[value("lowest"), value("highest")], nice=False, zero=False)
+    y = alt.Y("value", type="quantitative", title=title, axis=axis, scale=scale)
+
+    def band(low: str, high: str, opacity: float) -> Any:
+        lower = alt.Y(low, type="quantitative", title=title, axis=axis, scale=scale)
+        return base().mark_area(opacity=opacity, clip=True).encode(x=x, y=lower, y2=alt.Y2(high), color=colour)
+
+    return alt.layer(
+        base().mark_rule(style="zero").encode(y=alt.datum(0)),
+        *([band("outer_low", "outer_high", 0.1)] if wide else []),
+        band("low", "high", 0.16),
+        base().mark_line(clip=True).encode(x=x, y=y, color=colour),
+        base().mark_circle(size=44, opacity=1, clip=True).encode(
+            x=x, y=y, color=colour, tooltip=_tips(time, "+.1%", banded=True)
+        ),
+    )  # fmt: skip
+
+
+def series(points: Sequence[Point], *, form: str = "~s") -> Drawing:
+    """Values over time, one line per series. `form` is a d3 number format."""
+    # Zeros lie at the bottom, not in the middle.
+    highest = max((p.value or 0 for p in points), default=0) or (0.04 if "%" in form else 4)
+    made = _series(form, _names(points), _time_of(points), any(p.low is not None for p in points))
+    return Drawing(made, [_dated(p) for p in points], 180, {"highest": highest})
+
+
+@shape
+def _series(form: str, names: tuple[str, ...], time: tuple[str, int], banded: bool) -> Any:
+    x, colour = _x(time, ""), _colours(names)
+    axis = alt.Axis(labelExpr=f"datum.value == 0 ? '0' : format(datum.value, '{form}')", tickCount=4)
+    scale = alt.Scale(zero=True, nice=True, domainMax=value("highest"))
+    y = alt.Y("value", type="quantitative", title=None, axis=axis, scale=scale)
+    dots = base().mark_circle(size=36, opacity=1)
+    tips = _tips(time, form, banded=banded)
+    return alt.layer(
+        base().mark_line().encode(x=x, y=y, color=colour), dots.encode(x=x, y=y, color=colour, tooltip=tips)
+    )
+
+
+def shares(points: Sequence[Point], *, rest: str) -> Drawing:
+    """How a whole was split at each time, as bars that fill it. The series named `rest` stays in the background."""
+    rows = [{**_dated(p), "order": i} for i, p in enumerate(points)]
+    return Drawing(_shares(rest, _names(points), _time_of(points)), rows, 240)
+
+
+@shape
+def _shares(rest: str, names: tuple[str, ...], time: tuple[str, int]) -> Any:
+    y = alt.Y("value", type="quantitative", stack="normalize", title=None, axis=alt.Axis(format=".0%", tickCount=4))
+    axis = alt.Axis(
+        labelAngle=0,
+        labelOverlap="greedy",
+        labelSeparation=14,
+        labelExpr=f"timeFormat(toDate(datum.value), '{time[0]}')",
+    )
+    x = alt.X("at", type="ordinal", title=None, axis=axis, scale=alt.Scale(paddingInner=0.12))
+    tips = [alt.Tooltip("at", type="ordinal", title="when"), *_tips(time, ",.0f")[1:]]
+    order = alt.Order("order", type="ordinal")
+    return base().mark_bar().encode(x=x, y=y, color=_colours(names, rest), order=order, tooltip=tips)
+
+
+def boundary(looks: Sequence[Crossing], *, title: str) -> Drawing:
+    """The statistic of each look and the bounds it has to leave; what is to come is the bounds alone."""
+    rows = [{**asdict(look), "lower": -look.bound} for look in looks]
+    reach = [abs(x.statistic) for x in looks if x.statistic is not None] + [min(x.bound for x in looks) if looks else 2]
+    return Drawing(_boundary(title), rows, 220, {"reach": max(4.0, 1.15 * max(reach))})
+
+
+@shape
+def _boundary(title: str) -> Any:
+    axis = alt.Axis(format=".0%", grid=False, tickCount=5, labelFlush=True)
+    x = alt.X("information", type="quantitative", title="share of the planned data", axis=axis,
+              scale=alt.Scale(domain=[0, 1], nice=False, clamp=False))  # fmt: skip
+    scale = alt.Scale(domain=[alt.ExprRef(expr="-reach"), value("reach")], nice=False)
+    y = alt.Y("bound", type="quantitative", title=title, scale=scale, axis=alt.Axis(tickCount=5))
+    lower = alt.Y("lower", type="quantitative", title=title, scale=scale)
+    seen = alt.Y("statistic", type="quantitative", title=title, scale=scale)
+    tips = [
+        alt.Tooltip("information", type="quantitative", format=".0%", title="data"),
+        alt.Tooltip("statistic", type="quantitative", format="+.2f", title="statistic"),
+        alt.Tooltip("bound", type="quantitative", format=".2f", title="bound"),
+    ]
+    line = base().mark_line(color=SERIES[0], clip=True).encode(x=x, y=seen)
+    return alt.layer(
+        base().mark_area(style="track", opacity=0.45, clip=True).encode(x=x, y=y, y2=alt.Y2("lower")),
+        base().mark_line(style="bound", clip=True).encode(x=x, y=y),
+        base().mark_line(style="bound", clip=True).encode(x=x, y=lower),
+        base().mark_rule(style="zero").encode(y=alt.datum(0)),
+        line.transform_filter("datum.statistic !== null"),
+        base().mark_circle(color=SERIES[0], size=50, opacity=1, clip=True).encode(x=x, y=seen, tooltip=tips),
+    )
+
+
+def _names(points: Sequence[Point]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(p.series for p in points))
+
+
+def _colours(names: tuple[str, ...], rest: str = "") -> Any:
+    """In the order in which the series first appear, grey for the rest; no legend for a single one."""
+    colours = [UNSETTLED if name == rest else SERIES[i % len(SERIES)] for i, name in enumerate(names)]
+    scale = alt.Scale(domain=list(names), range=colours)
+    return alt.Color("series", type="nominal", scale=scale, legend=alt.Legend() if len(names) > 1 else None)
+
+
+def _time_of(points: Sequence[Point]) -> tuple[str, int]:
+    """(how times are written, number of ticks); whole numbers are written as they are."""
+    if points and isinstance(points[0].at, int):
+        return "", min(len({p.at for p in points}), 8)
+    hourly = any(isinstance(p.at, datetime) and (p.at.hour or p.at.minute) for p in points)
+    return ("%d %b %H:%M", 4) if hourly else ("%d %b", min(len({p.at for p in points}), 7))
+
+
+def _x(time: tuple[str, int], title: str) -> Any:
+    form, n_ticks = time
+    style: dict[str, Any] = {"grid": False, "labelOverlap": "greedy", "labelFlush": True, "tickCount": n_ticks}
+    if not form:
+        axis = alt.Axis(format="d", tickMinStep=1, **style)
+        return alt.X("at", type="quantitative", title=title or None, axis=axis, scale=_edged(zero=False))
+    axis = alt.Axis(format=form, labelSeparation=10, **style)
+    return alt.X("at", type="temporal", title=title or None, axis=axis, scale=_edged())
+
+
+def _edged(**more: Any) -> Any:
+    """With room for half a dot at either end."""
+    return alt.Scale(nice=False, padding=7, **more)
+
+
+def _tips(time: tuple[str, int], form: str, *, banded: bool = False) -> list[Any]:
+    when = (
+        alt.Tooltip("at", type="temporal", title="when", format=time[0] if "%H" in time[0] else "%d %b %Y")
+        if time[0]
+        else alt.Tooltip("at", type="quantitative", title="day")
+    )
+    shown = [when, alt.Tooltip("series", type="nominal", title="what")]
+    numbers = ("value", "low", "high") if banded else ("value",)
+    return shown + [alt.Tooltip(name, type="quantitative", format=form) for name in numbers]
+
+
+def _dated(point: Point) -> dict[str, Any]:
+    """Without zone, as UTC people read it: Vega would turn a zone into the browser's own."""
+    return {**asdict(point), "at": _written(point.at)}
+
+
+def _written(at: date | datetime | int) -> str | int:
+    if isinstance(at, int):
+        return at
+    return (
+        at.replace(tzinfo=None) if isinstance(at, datetime) else datetime.combine(at, datetime.min.time())
+    ).isoformat()
+
+
+def _settled(points: Sequence[Point]) -> tuple[float, float]:
+    """Axis of an estimate as it settled: the first days' bands may reach far beyond what they settle to."""
+    bands = [(p.low, p.high) for p in points if p.low is not None and p.high is not None]
+    last = max((p.at for p in points), default=None)
+    ends = [x for p in points if p.at == last for x in (p.low, p.high, p.outer_low, p.outer_high) if x is not None]
+    reach = 4 * max((abs(x) for x in ends), default=1.0)
+    lowest = max(min((low for low, _ in bands), default=0.0), -reach)
+    return domain(min(lowest, 0.0), max(min(max((high for _, high in bands), default=0.0), reach), 0.0))
