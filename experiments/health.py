@@ -1,6 +1,6 @@
 """What must be in order before any lift is believed. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -12,11 +12,13 @@ from firstlight.kernel.withheld import Withheld
 
 ALARM = 0.001  # p of a test that is made at every look: a false alarm must be rare
 MOST_MIXED = 0.01  # share of units in several arms; leaving out more may itself make the arms differ
+MOST_IMMATURE = 0.2  # share of units whose time is not over; so many may still turn the result
+RARE = 2.0  # standard deviations of past lifts: an effect beyond is not to be expected
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    check: str  # sample_ratio, several_arms or exposures
+    check: str  # sample_ratio, sample_ratio_watched, sample_ratio_segments, several_arms, exposures, pre_exposure, …
     passed: bool
     p: float | None  # of those that are tests
     sentence: str
@@ -33,6 +35,33 @@ def sample_ratio(units: Sequence[int], weights: Sequence[float]) -> Check:
         sentence = f"The arms got {split} units, which chance does not make of {planned} ({words.p_value(p)})."
         return Check("sample_ratio", False, p, sentence)
     return Check("sample_ratio", True, p, f"The split of units, {split}, is as planned ({words.p_value(p)}).")
+
+
+def sample_ratio_watched(p: float | Withheld) -> Check:
+    """The same by a sequential test, whose p may be watched daily without raising false alarms."""
+    if isinstance(p, Withheld):
+        return Check("sample_ratio_watched", True, None, f"The split cannot be watched yet: {p.reason.value}.")
+    if p < ALARM:
+        sentence = f"Watched since the start, the split of units is not as planned ({words.p_value(p)})."
+        return Check("sample_ratio_watched", False, p, sentence)
+    return Check(
+        "sample_ratio_watched", True, p, f"Watched since the start, the split is in order ({words.p_value(p)})."
+    )
+
+
+def sample_ratio_segments(units: Mapping[tuple[str, str], Sequence[int]], weights: Sequence[float]) -> Check:
+    """Of every (slice, segment), corrected for their number: a fault on one platform hides in the whole."""
+    found = {at: p for at, counts in units.items() if not isinstance(p := p_value(counts, weights), Withheld)}
+    if not found:
+        return Check("sample_ratio_segments", True, None, "No segment is large enough to check its split.")
+    (slice_, segment), least = min(found.items(), key=lambda one: one[1])
+    p = min(1.0, least * len(found))
+    if p < ALARM:
+        split = " : ".join(words.count(n) for n in units[slice_, segment])
+        sentence = f"In {slice_} “{segment}” the arms got {split} units, which chance does not ({words.p_value(p)})."
+        return Check("sample_ratio_segments", False, p, sentence)
+    held = f"The split is as planned in each of {words.plural(len(found), 'segment')} ({words.p_value(p)})."
+    return Check("sample_ratio_segments", True, p, held)
 
 
 def several_arms(units: int, mixed: int) -> Check:
@@ -55,3 +84,95 @@ def exposures(days: Sequence[date], until: date) -> Check:
     if max(days) < until - timedelta(days=1):
         return Check("exposures", False, None, f"No new unit has come since {max(days):%d %B %Y}.")
     return Check("exposures", True, None, "New units came to the end.")
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """One metric of one treatment in the days before exposure, when the arms were still the same."""
+
+    metric: str
+    arm: str
+    p: float  # of no difference
+
+
+def pre_exposure(found: Sequence[Before]) -> Check:
+    """An A/A test in the past of the same units, corrected for the number of comparisons."""
+    if not found:
+        return Check("pre_exposure", True, None, "What units did before exposure was not read.")
+    worst = min(found, key=lambda one: one.p)
+    p = min(1.0, worst.p * len(found))
+    if p < ALARM:
+        sentence = (
+            f"The arms differed before the experiment: “{worst.metric}” of {worst.arm} in the days before exposure "
+            f"({words.p_value(p)})."
+        )
+        return Check("pre_exposure", False, p, sentence)
+    return Check("pre_exposure", True, p, f"Before exposure the arms were alike ({words.p_value(p)}).")
+
+
+def covariates(reductions: Mapping[str, float], off: Mapping[str, str]) -> Check:
+    """How far the adjustment may be trusted: variance it took away by metric, and why it is off for others."""
+    if off:
+        told = words.listing([f"“{metric}” ({why})" for metric, why in off.items()])
+        return Check("covariates", False, None, f"Not adjusted for the past: {told}.")
+    if not reductions:
+        return Check("covariates", True, None, "Nothing is adjusted for what units did before exposure.")
+    most = max(reductions, key=lambda metric: reductions[metric])
+    took = f"took {words.percent(reductions[most], 2)} of the variance of “{most}”"
+    return Check("covariates", True, None, f"The adjustment for what units did before exposure {took}.")
+
+
+def immature(open_: int, units: int) -> Check:
+    """`open_` of `units` have not had the whole time that a metric looks at."""
+    if not open_:
+        return Check("immature", True, None, "Every unit has had its whole time.")
+    share = open_ / (open_ + units) if units or open_ else 0.0
+    told = f"{words.count(open_)} units ({words.percent(share, 2)}) have not had their whole time yet."
+    return Check("immature", share <= MOST_IMMATURE, None, told)
+
+
+def low_power(goal: str, detectable: float | None, past_sd: float | None, n_past: int) -> Check:
+    """Can the plan find what past experiments found? `detectable` lift at 80 % power by the planned end."""
+    if detectable is None:
+        return Check("low_power", True, None, "Too little data yet to say what the plan can detect.")
+    sees = f"By the planned end a lift of {words.percent(detectable)} in “{goal}” can be detected"
+    if past_sd is None:
+        return Check("low_power", True, None, f"{sees}; there are too few past experiments to compare it with.")
+    usual = f"nearly all of {words.plural(n_past, 'past lift')} lie within ±{words.percent(RARE * past_sd)}"
+    if detectable > RARE * past_sd:
+        return Check("low_power", False, None, f"{sees} at best, but {usual}: it is too small to find what is usual.")
+    return Check("low_power", True, None, f"{sees}; {usual}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A goal with and without its top 0.1 % of units."""
+
+    metric: str
+    arm: str
+    lift: float
+    without: float
+    is_apart: bool  # clear with all units
+    is_apart_without: bool
+
+
+def outliers(found: Sequence[Carried]) -> Check:
+    """Do a few units carry what is clear? It is gone without them, or less than half is left."""
+    if not found:
+        return Check("outliers", True, None, "Nothing is left out to see who carries the result.")
+    for one in found:
+        if one.is_apart and not one.is_apart_without and 2 * one.without * one.lift < one.lift**2:
+            gone = f"{words.lift(one.lift)} with all units, {words.lift(one.without)} without the top 0.1 %"
+            return Check("outliers", False, None, f"A few units carry “{one.metric}” in {one.arm}: {gone}.")
+    return Check("outliers", True, None, "No result hangs on the top 0.1 % of units.")
+
+
+def overlap(found: Sequence[tuple[str, float]]) -> Check:
+    """(other experiment, p of an interaction, corrected) of those that run in the same scenarios."""
+    if not found:
+        return Check("overlap", True, None, "No other experiment runs on the same units.")
+    other, p = min(found, key=lambda one: one[1])
+    if p < ALARM:
+        sentence = f"Its effect depends on the arm of “{other}” ({words.p_value(p)}): the two change each other."
+        return Check("overlap", False, p, sentence)
+    return Check("overlap", True, p, f"No other experiment changes its effect ({words.p_value(p)}).")

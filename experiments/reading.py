@@ -11,12 +11,12 @@ from itertools import accumulate
 from operator import add
 from typing import TYPE_CHECKING, Any
 
-from experiments import health, verdict
+from experiments import findings, health, verdict
+from experiments.findings import Finding
 from experiments.stats import comparison, guardrails
 from experiments.stats.estimates import Comparison, Estimate
 from experiments.stats.guardrails import Guardrail
 from experiments.stats.multiplicity import holm
-from experiments.verdict import Finding
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.windows import Window
 from firstlight.kernel.withheld import Withheld
@@ -256,7 +256,7 @@ def _interval(found: Estimate | Withheld) -> dict[str, Any]:
 def _guarded(row: Row) -> dict[str, Any] | None:
     if row.guardrail is None:
         return None
-    sentence = verdict.guardrail_words(_finding(row))
+    sentence = findings.guardrail_words(_finding(row))
     if isinstance(row.guardrail, Withheld):
         return {"state": guardrails.State.NOT_SETTLED.value, "p": None, "sentence": sentence}
     return {"state": row.guardrail.state.value, "p": row.guardrail.held.p, "sentence": sentence}

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from datetime import date
 
 import pytest
 from scipy import stats
 
 from experiments import health
+from firstlight.kernel.withheld import Reason, Withheld
 
 
 @pytest.mark.parametrize("units", [[5_000, 5_010], [4_890, 5_110], [4_000, 6_000], [9_000, 990]])
@@ -51,3 +53,78 @@ def test_exposures_that_stopped_are_seen_after_a_whole_day() -> None:
     assert not silent.passed
     assert "21 November 2026" in silent.sentence
     assert health.exposures([], date(2026, 11, 23)).passed
+
+
+def test_the_watched_split_fails_by_its_own_p_and_says_when_it_cannot_be_watched() -> None:
+    assert not health.sample_ratio_watched(0.0005).passed
+    assert health.sample_ratio_watched(0.002).passed
+    blank = health.sample_ratio_watched(Withheld(Reason.NO_DATA))
+    assert (blank.passed, blank.p) == (True, None)
+
+
+def test_a_split_that_is_broken_in_one_segment_is_seen_though_the_whole_is_even() -> None:
+    units = {("platform", "android"): (5_500, 4_500), ("platform", "ios"): (4_500, 5_500), ("country", "IN"): (3, 0)}
+    assert health.sample_ratio([10_003, 10_000], [0.5, 0.5]).passed
+    check = health.sample_ratio_segments(units, [0.5, 0.5])
+    assert not check.passed
+    assert check.p == pytest.approx(2 * stats.chisquare([5_500, 4_500]).pvalue)  # two that can be tested
+    assert "platform “android”" in check.sentence
+
+
+def test_many_segments_are_corrected_for_their_number() -> None:
+    units = {("country", str(i)): (5_000, 5_000) for i in range(99)} | {("country", "odd"): (5_175, 4_825)}
+    assert 0.0001 < stats.chisquare([5_175, 4_825]).pvalue < 0.001  # alone it would be an alarm
+    assert health.sample_ratio_segments(units, [0.5, 0.5]).passed
+    assert health.sample_ratio_segments({}, [0.5, 0.5]).p is None
+
+
+def test_arms_that_differed_before_the_experiment_are_an_alarm_corrected_for_their_number() -> None:
+    found = [health.Before("Clicks", "New", 0.0004), health.Before("Orders", "New", 0.6)]
+    check = health.pre_exposure(found)
+    assert not check.passed
+    assert check.p == pytest.approx(0.0008)
+    assert "“Clicks” of New in the days before exposure" in check.sentence
+    assert health.pre_exposure([*found, health.Before("Value", "New", 0.9)]).passed
+    assert health.pre_exposure([]).p is None
+
+
+def test_the_adjustment_tells_what_it_took_and_fails_where_it_is_off() -> None:
+    assert "took 40 % of the variance of “Clicks”" in health.covariates({"Clicks": 0.4, "Orders": 0.1}, {}).sentence
+    off = health.covariates({"Clicks": 0.4}, {"Orders": "the arms differed before exposure"})
+    assert not off.passed
+    assert "“Orders” (the arms differed before exposure)" in off.sentence
+
+
+@pytest.mark.parametrize(("open_", "passed"), [(0, True), (200, True), (201, False)])
+def test_one_unit_in_five_may_be_immature(open_: int, passed: bool) -> None:
+    assert health.immature(open_, 1_000 - open_).passed is passed
+
+
+def test_a_plan_that_cannot_find_what_is_usual_is_too_small() -> None:
+    assert health.low_power("Clicks", 0.05, 0.03, 12).passed
+    weak = health.low_power("Clicks", 0.07, 0.03, 12)
+    assert not weak.passed
+    assert "within ±6 %" in weak.sentence
+    assert health.low_power("Clicks", 0.5, None, 3).passed
+    assert health.low_power("Clicks", None, 0.03, 12).passed
+
+
+@pytest.mark.parametrize(
+    ("without", "apart", "passed"),
+    [(0.09, False, True), (0.04, False, False), (-0.05, False, False), (0.04, True, True)],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_result_is_carried_by_a_few_when_most_of_it_is_gone_without_them(
+    without: float, apart: bool, passed: bool, sign: int
+) -> None:
+    found = health.Carried("Value", "New", sign * 0.1, sign * without, is_apart=True, is_apart_without=apart)
+    assert health.outliers([found]).passed is passed
+    assert health.outliers([replace(found, is_apart=False)]).passed  # nothing is claimed
+
+
+def test_experiments_that_change_each_other_are_named() -> None:
+    check = health.overlap([("recall", 0.2), ("prices", 1e-5)])
+    assert (check.passed, check.p) == (False, 1e-5)
+    assert "“prices”" in check.sentence
+    assert health.overlap([("recall", 0.2)]).passed
+    assert health.overlap([]).p is None

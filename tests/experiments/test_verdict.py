@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments.findings import Finding
 from experiments.health import Check
 from experiments.stats.estimates import Estimate
 from experiments.stats.guardrails import Guardrail, State
 from experiments.stats.tails import Tail
-from experiments.verdict import Finding, Kind, Progress, Verdict, decide
+from experiments.verdict import Kind, Progress, Question, Verdict, decide
 from firstlight.kernel.withheld import Reason, Withheld
 
 OVER, EARLY = Progress(14.2, 14, is_stopped=False), Progress(9.0, 14, is_stopped=False)
@@ -134,6 +135,114 @@ def test_of_two_arms_the_one_that_gained_more_and_harmed_nothing_ships() -> None
     ).sentence.startswith("Ship Small")
 
 
+# Sequential plans
+
+
+WEEK = Progress(9.0, 14, is_stopped=False, is_sequential=True, least_days=7)
+FIRST_DAYS = replace(WEEK, days=2.5)
+
+
+def test_a_sequential_plan_ships_as_soon_as_the_bound_is_crossed() -> None:
+    found = verdict(goal(0.105, 0.01), guard(State.NOT_WORSE), progress=WEEK)
+    assert found.kind is Kind.SHIP
+    assert "every look before has spent" in found.reasons[0]
+    assert verdict(goal(0.105, 0.06), progress=WEEK).kind is Kind.KEEP_RUNNING
+
+
+def test_what_is_better_already_waits_for_the_minimum_run_time() -> None:
+    found = verdict(goal(0.105, 0.01), guard(State.NOT_WORSE), progress=FIRST_DAYS)
+    assert found.kind is Kind.KEEP_RUNNING
+    assert found.sentence.startswith("Keep running, about 5 days left: “Clicks” is better already in New, +10.5 %")
+    assert found.sentence.endswith("nothing ships before 7 days were seen.")
+
+
+def test_stopped_before_the_minimum_run_time_nothing_ships_though_the_bound_was_crossed() -> None:
+    stopped = replace(FIRST_DAYS, is_stopped=True)
+    assert verdict(goal(0.105, 0.01), progress=stopped).kind is Kind.CANNOT_TELL
+    assert verdict(goal(0.105, 0.01), progress=replace(WEEK, is_stopped=True)).kind is Kind.SHIP
+
+
+def test_harm_that_crosses_the_bound_aborts_at_any_look() -> None:
+    assert verdict(goal(-0.1, 0.01), progress=FIRST_DAYS).kind is Kind.ABORT
+    assert verdict(goal(0.0, 0.9), guard(State.WORSE, 0.02), progress=FIRST_DAYS).kind is Kind.ABORT
+
+
+def test_an_unsettled_guardrail_makes_a_sequential_plan_go_on_until_its_end() -> None:
+    assert verdict(goal(0.1, 0.001), guard(State.NOT_SETTLED), progress=WEEK).kind is Kind.KEEP_RUNNING
+    assert verdict(goal(0.1, 0.001), guard(State.NOT_SETTLED), progress=replace(WEEK, days=15)).kind is Kind.CANNOT_TELL
+
+
+def test_days_over_but_units_missing_is_not_the_end() -> None:
+    found = verdict(goal(0.0, 0.9), progress=replace(WEEK, days=15.0, share=0.75))
+    assert found.kind is Kind.KEEP_RUNNING
+    assert "about 5 days left" in found.sentence  # 15 days brought three quarters
+
+
+# Checks that forbid one verdict and not another
+
+
+WEAK = Check("low_power", False, None, "By the planned end only +30 % can be detected.")
+FEW = Check("outliers", False, None, "A few units carry “Clicks”.")
+OPEN = Check("immature", False, None, "400 units have not had their whole time yet.")
+ADJUSTED = Check("covariates", False, None, "Not adjusted for the past.")
+
+
+@pytest.mark.parametrize(
+    ("check", "finding", "kind"),
+    [
+        (WEAK, goal(0.0, 0.9), Kind.CANNOT_TELL),
+        (WEAK, goal(0.1, 0.001), Kind.SHIP),
+        (FEW, goal(0.1, 0.001), Kind.CANNOT_TELL),
+        (FEW, goal(0.0, 0.9), Kind.END),
+        (FEW, goal(-0.1, 0.001), Kind.ABORT),
+        (OPEN, goal(0.1, 0.001), Kind.CANNOT_TELL),
+        (OPEN, goal(0.0, 0.9), Kind.CANNOT_TELL),
+        (ADJUSTED, goal(0.1, 0.001), Kind.SHIP),
+    ],
+)
+def test_a_check_holds_back_what_it_speaks_against_and_is_a_reason_always(
+    check: Check, finding: Finding, kind: Kind
+) -> None:
+    found = verdict(finding, checks=(GOOD, check))
+    assert found.kind is kind
+    assert check.sentence in found.reasons
+    assert (check.sentence in found.sentence) == (kind is Kind.CANNOT_TELL)
+
+
+# Other questions than what to ship
+
+
+def asked(question: Question, *findings: Finding, progress: Progress = OVER) -> Verdict:
+    return decide(findings, (GOOD,), progress, 0.95, question)
+
+
+@pytest.mark.parametrize("value", [0.1, -0.1])
+def test_a_difference_in_an_aa_test_is_an_alarm_whichever_way_it_goes(value: float) -> None:
+    found = asked(Question.SAME, goal(value, 0.001))
+    assert found.kind is Kind.ABORT
+    assert found.sentence.startswith("Alarm: the arms are the same, yet “Clicks” differs")
+
+
+def test_no_difference_in_an_aa_test_is_as_it_should_be() -> None:
+    found = asked(Question.SAME, goal(0.01, 0.7))
+    assert (found.kind, found.sentence[:32]) == (Kind.END, "No difference, as it should be. ")
+    assert asked(Question.SAME, goal(0.01, 0.7), progress=WEEK).kind is Kind.KEEP_RUNNING
+
+
+def test_a_holdout_tells_what_all_that_was_shipped_is_worth() -> None:
+    found = asked(Question.WORTH, goal(0.04, 0.001))
+    assert (found.kind, found.sentence[:32]) == (Kind.END, "All that was shipped together. “")
+    assert "+4.0 %" in found.sentence
+    assert asked(Question.WORTH, goal(-0.04, 0.001)).sentence.startswith("Look for what to take back: ")
+    assert asked(Question.WORTH, goal(0.04, 0.001), progress=WEEK).kind is Kind.KEEP_RUNNING
+
+
+def test_after_shipping_it_tells_whether_it_lasts() -> None:
+    assert asked(Question.LASTING, goal(0.04, 0.001)).sentence.startswith("It lasts: “Clicks” is still better in New")
+    assert "not settled" in asked(Question.LASTING, goal(0.01, 0.5)).sentence
+    assert asked(Question.LASTING, goal(-0.04, 0.001)).kind is Kind.ABORT
+
+
 @given(
     lift=st.floats(-0.3, 0.3),
     p=st.floats(0, 1),
@@ -141,11 +250,20 @@ def test_of_two_arms_the_one_that_gained_more_and_harmed_nothing_ships() -> None
     broken=st.floats(0, 1),
     days=st.floats(0, 30),
     is_stopped=st.booleans(),
+    is_sequential=st.booleans(),
+    question=st.sampled_from(Question),
 )
 def test_less_of_x_is_more_of_minus_x(
-    lift: float, p: float, state: State, broken: float, days: float, is_stopped: bool
+    lift: float,
+    p: float,
+    state: State,
+    broken: float,
+    days: float,
+    is_stopped: bool,
+    is_sequential: bool,
+    question: Question,
 ) -> None:
-    progress = Progress(days, 14, is_stopped)
-    more = verdict(goal(lift, p), guard(state, broken), progress=progress)
-    less = verdict(goal(-lift, p, sign=-1), guard(state, broken, sign=-1), progress=progress)
+    progress = Progress(days, 14, is_stopped, is_sequential, least_days=7)
+    more = asked(question, goal(lift, p), guard(state, broken), progress=progress)
+    less = asked(question, goal(-lift, p, sign=-1), guard(state, broken, sign=-1), progress=progress)
     assert more.kind is less.kind
