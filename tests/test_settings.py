@@ -64,6 +64,7 @@ def test_secrets_may_lie_in_files(tmp_path: Path) -> None:
         ("DEBUG", "hunter2"),
         ("INBOX_KEEP_DAYS", "3"),
         ("ENGINE", "hunter2"),
+        ("WEBHOOK_NETWORKS", "hunter2"),
     ],
 )
 def test_a_wrong_setting_is_named_and_its_value_kept_quiet(tmp_path: Path, name: str, value: str) -> None:
@@ -78,6 +79,7 @@ def test_every_setting_that_is_read_is_in_the_operations_manual() -> None:
 
     manual = (ROOT / "docs" / "operations.md").read_text()
     read = "".join(path.read_text() for path in (ROOT / "platform").rglob("*.py"))
-    names = set(re.findall(r"env\.(?:text|integer|flag|words|choice|url|generated_secret)\(\s*\"([A-Z_]+)\"", read))
+    readers = "text|integer|flag|words|networks|choice|url|generated_secret"
+    names = set(re.findall(rf"env\.(?:{readers})\(\s*\"([A-Z_]+)\"", read))
     assert names
     assert {name for name in names if f"`{name}`" not in manual} == set()

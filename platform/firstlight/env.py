@@ -7,6 +7,7 @@ given as `NAME` or as `NAME_FILE`, the path of a file that holds it (the form of
 import os
 import secrets
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -48,6 +49,16 @@ def flag(name: str, default: bool) -> bool:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def networks(name: str, default: str = "") -> list[str]:
+    """A comma-separated list of networks: 10.1.0.0/16, fd00::/8."""
+    return _parsed(
+        name,
+        default,
+        lambda raw: [str(ip_network(one.strip())) for one in raw.split(",") if one.strip()],
+        "networks such as 10.1.0.0/16, comma-separated",
+    )
 
 
 def choice(name: str, default: str, options: set[str]) -> str:

@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "firstlight.lake",
     "firstlight.events",
     "firstlight.metrics",
+    "firstlight.notices",
     "firstlight.objectives",
     "firstlight.snapshots",
     "firstlight.serving",
@@ -165,7 +166,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"Value": "firstlight.metrics.models.Value", "Status": "experiments.models.Status"},
+    "ENUM_NAME_OVERRIDES": {
+        "Value": "firstlight.metrics.models.Value",
+        "Status": "experiments.models.Status",
+        "Unit": "experiments.models.Unit",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "firstlight.openapi.complete",
@@ -197,6 +202,8 @@ CELERY_BEAT_SCHEDULE = {
         ("prepare and retire inbox days", "firstlight.events.tasks.keep_inbox", 3600.0),
         ("forget delivered messages", "firstlight.events.tasks.forget_messages", 3600.0),
         ("forget old snapshots", "firstlight.snapshots.tasks.forget_old", 86_400.0),
+        ("deliver the notices that wait", "firstlight.notices.tasks.deliver_due", 60.0),
+        ("forget old deliveries", "firstlight.notices.tasks.forget_deliveries", 86_400.0),
     ]
 }
 
@@ -204,6 +211,21 @@ CELERY_BEAT_SCHEDULE = {
 ENGINE = env.choice("ENGINE", "duckdb", {"duckdb"})
 ENGINE_MEMORY = env.text("ENGINE_MEMORY", "4GB")
 INBOX_KEEP_DAYS = env.integer("INBOX_KEEP_DAYS", 4, at_least=4)  # sending again is harmless for 72 hours
+
+# --- notices --------------------------------------------------------------------------------------------------------
+PUBLIC_URL = env.text("PUBLIC_URL", "")  # of this site, for links in e-mails
+WEBHOOK_NETWORKS = env.networks("WEBHOOK_NETWORKS")  # private networks that webhooks may reach; none by default
+EMAIL_HOST = env.text("EMAIL_HOST", "localhost")
+EMAIL_PORT = env.integer("EMAIL_PORT", 25, at_least=1, at_most=65_535)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD", "")
+_encryption = env.choice("EMAIL_ENCRYPTION", "none", {"none", "starttls", "tls"})
+EMAIL_USE_TLS, EMAIL_USE_SSL = _encryption == "starttls", _encryption == "tls"
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", "firstlight@localhost")
+if not PRODUCTION and not env.text("EMAIL_HOST", ""):  # at a desk letters become files
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = VAR_DIR / "mail"
 
 # --- logs -----------------------------------------------------------------------------------------------------------
 _stamp: list[Any] = [

@@ -13,6 +13,7 @@ from firstlight.catalog import api as catalog
 from firstlight.doors import refusals
 from firstlight.events import api as events
 from firstlight.metrics import api as metrics
+from firstlight.notices import api as notices
 from firstlight.objectives import api as objectives
 
 LIST: dict[str, Any] = {"get": "list", "put": "update"}
@@ -24,6 +25,7 @@ router.register("layers", experiments.Layers, "layer")
 router.register("experiments", experiments.Experiments, "experiment")
 router.register("campaigns", bandits.Campaigns, "campaign")
 router.register("metrics", metrics.Metrics, "metric")
+router.register("webhooks", notices.Webhooks, "webhook")
 
 v1: list[URLPattern | URLResolver] = [
     *router.urls,

@@ -32,6 +32,11 @@ GET PUT            /api/v1/objectives/{scenario}/
 GET PUT            /api/v1/items/
 GET PUT            /api/v1/merchants/
 GET                /api/v1/traces/{trace_id}/
+GET POST           /api/v1/webhooks/
+GET PATCH          /api/v1/webhooks/{key}/
+GET                /api/v1/webhooks/{key}/deliveries/
+POST               /api/v1/webhooks/{key}/test/
+POST               /api/v1/webhooks/{key}/renew/
 POST               /api/v1/allocations
 POST               /api/v1/allocations/batch
 POST               /api/v1/events

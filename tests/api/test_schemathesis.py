@@ -22,6 +22,7 @@ from firstlight.catalog import upsert
 from firstlight.catalog.models import Scenario
 from firstlight.events import inbox
 from firstlight.metrics.models import Metric
+from firstlight.notices.models import Webhook
 from firstlight.serving import journal
 from firstlight.serving.dispatcher import Dispatcher
 from firstlight.serving.journal import Journal
@@ -61,6 +62,7 @@ def shop(db):
     experiment.looks.create(
         number=1, until=datetime.now(UTC), batch=1, verdict="end", sentence="Over.", results=results
     )
+    Webhook.objects.create(key="home", name="Home", url="https://shop.example/hook", salt=b"s" * 32)
     campaign = Campaign.objects.create(key="home", name="Home", scenario=home, positions=[3])
     campaign.posteriors.create(number=1, batch=1, prior_a=1, prior_b=99, items=["sku"], trials=[9], successes=[1])
 

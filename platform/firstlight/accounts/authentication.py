@@ -43,7 +43,7 @@ class HasScope(BasePermission):
     """A key needs the scope `read` or `manage`; a person the Django permission to view, add or change the view's model.
 
     A view says `model` when it has no queryset, and `verbs = {"refresh": "view"}` for an action that is neither adding
-    (`create`) nor changing (any other write).
+    (`create`) nor changing (any other write). `scope = "export"` asks every key for that scope, whatever the verb.
     """
 
     message = "The key lacks the scope, or the role the permission, that this needs."
@@ -51,7 +51,8 @@ class HasScope(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         verb = self._verb(request, view)
         if isinstance(request.auth, HeldKey):
-            return ("read" if verb == "view" else "manage") in request.auth.scopes
+            usual = "read" if verb == "view" else "manage"
+            return getattr(view, "scope", usual) in request.auth.scopes
         model = getattr(view, "model", None) or view.queryset.model
         return request.user.has_perm(f"{model._meta.app_label}.{verb}_{model._meta.model_name}")
 

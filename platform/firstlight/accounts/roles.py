@@ -9,31 +9,37 @@ EVERYTHING = (
     "catalog.scenario catalog.item catalog.merchant catalog.category metrics.metric metrics.scenariomeasure "
     "objectives.weights experiments.layer experiments.experiment experiments.arm experiments.experimentmetric "
     "experiments.furtherlayer experiments.rampstage experiments.phase experiments.claim experiments.comment "
-    "experiments.look bandits.campaign bandits.posterior bandits.drawtable lake.batch snapshots.version"
+    "experiments.look bandits.campaign bandits.posterior bandits.drawtable lake.batch snapshots.version notices.notice"
 )
 PLANS = (
     "catalog.scenario metrics.metric objectives.weights experiments.layer experiments.experiment experiments.arm "
     "experiments.experimentmetric experiments.furtherlayer experiments.rampstage bandits.campaign"
 )
+OWN = "notices.subscription"  # everybody's own, and nobody else's
 SHELVES = "catalog.scenario catalog.item catalog.merchant catalog.category"
 
 MAY: dict[Role, dict[str, str]] = {  # {verbs: models}
     # plans, starts, stops and decides
     Role.PRODUCT_MANAGER: {
-        "view": f"{EVERYTHING} accounts.auditentry",
-        "add change": f"{PLANS} {SHELVES}",
+        "view": f"{EVERYTHING} {OWN} accounts.auditentry",
+        "add change": f"{PLANS} {SHELVES} {OWN}",
         # lines of a draft
-        "delete": "experiments.arm experiments.experimentmetric experiments.furtherlayer experiments.rampstage",
+        "delete": f"experiments.arm experiments.experimentmetric experiments.furtherlayer experiments.rampstage {OWN}",
     },
     # reads all and defines what is measured
-    Role.ANALYST: {"view": f"{EVERYTHING} accounts.auditentry", "add change": "metrics.metric"},
+    Role.ANALYST: {
+        "view": f"{EVERYTHING} {OWN} accounts.auditentry",
+        "add change": f"metrics.metric {OWN}",
+        "delete": OWN,
+    },
     # keeps it running: keys and catalogue, and may start and stop what others planned
     Role.OPERATOR: {
-        "view": f"{EVERYTHING} accounts.auditentry accounts.apikey",
-        "add": f"accounts.apikey {SHELVES}",
-        "change": f"accounts.apikey {SHELVES} experiments.experiment bandits.campaign",
+        "view": f"{EVERYTHING} {OWN} accounts.auditentry accounts.apikey notices.webhook notices.delivery",
+        "add": f"accounts.apikey notices.webhook {SHELVES} {OWN}",
+        "change": f"accounts.apikey notices.webhook {SHELVES} {OWN} experiments.experiment bandits.campaign",
+        "delete": OWN,
     },
-    Role.VIEWER: {"view": EVERYTHING},
+    Role.VIEWER: {"view": f"{EVERYTHING} {OWN}", "add change delete": OWN},
 }
 
 

@@ -38,6 +38,15 @@ GROUPS = [
         "Operations",
         [("Lake batches", "water", "lake.batch"), ("Snapshots", "photo_camera", "snapshots.version")],
     ),
+    (
+        "Tell",
+        [
+            ("Notices", "notifications", "notices.notice"),
+            ("My subscription", "mail", "notices.subscription"),
+            ("Webhooks", "webhook", "notices.webhook"),
+            ("Deliveries", "outbox", "notices.delivery"),
+        ],
+    ),
 ]
 
 
