@@ -77,17 +77,17 @@ def test_stopping_frees_the_buckets_and_is_final(home: Scenario, layer: Layer) -
     experiment = start(draft("ranker", home, layer=layer))
     stopped = lifecycle.stop(experiment.pk, actor="pm", at=NOON + timedelta(days=3))
     assert (stopped.status, stopped.stopped_at) == (Status.STOPPED, NOON + timedelta(days=3))
-    assert not Claim.objects.exists()
+    assert [claim.released_at for claim in Claim.objects.all()] == [NOON + timedelta(days=3)]
     with pytest.raises(UnableToStop, match="already stopped"):
         lifecycle.stop(experiment.pk, actor="pm", at=NOON)
-    with pytest.raises(UnableToStart, match="has been stopped"):
+    with pytest.raises(UnableToStart, match="is stopped; .* copy it to try again"):
         start(experiment)
     start(draft("next", home, layer=layer))
 
 
 def test_a_draft_cannot_be_stopped_nor_one_before_it_started(home: Scenario) -> None:
     experiment = draft("ranker", home)
-    with pytest.raises(UnableToStop, match="it is a draft"):
+    with pytest.raises(UnableToStop, match="“ranker” is a draft; only what is running or paused can be stopped"):
         lifecycle.stop(experiment.pk, actor="pm", at=NOON)
     start(experiment)
     with pytest.raises(UnableToStop, match="started later"):
@@ -123,10 +123,6 @@ def _nobody(experiment: Experiment) -> None:
     Experiment.objects.filter(pk=experiment.pk).update(coverage=0)
 
 
-def _merchants(experiment: Experiment) -> None:
-    Experiment.objects.filter(pk=experiment.pk).update(unit="merchant_id")
-
-
 def _weights(**weights: Any) -> Any:
     return lambda experiment: experiment.arms.filter(key="new").update(objective_weights=weights)
 
@@ -145,7 +141,6 @@ def _list(experiment: Experiment) -> None:
         (_only_shown, "no goal"),
         (_nowhere, "in no scenario"),
         (_nobody, "coverage is 0"),
-        (_merchants, "cannot split by merchant"),
         (_weights(user=1.0), "exactly user, merchant and platform"),
         (_weights(user=0.5, merchant=0.5, platform=0.5), "sum to 1.5"),
         (_weights(user="a", merchant=0.5, platform=0.5), "numbers from 0 to 1"),

@@ -1,0 +1,78 @@
+"""Somebody else reads the plan before it runs, wherever a scenario asks for it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from experiments.lifecycle import claims
+from experiments.lifecycle.rows import opened, written
+from experiments.lifecycle.states import UnableToReview, UnableToSubmit
+from experiments.models import Experiment, Status
+from firstlight.accounts.models import ApiKey
+
+
+@transaction.atomic
+def submit(experiment_id: int, *, actor: str, at: datetime) -> Experiment:
+    """Ask for a review; the plan stands still until it is given. Raises `UnableToSubmit`, `DoesNotExist`."""
+    experiment = opened(experiment_id, "submit", at)
+    if experiment.is_template:
+        raise UnableToSubmit("A template is never started, so there is nothing to review: copy it.")
+    blank: dict[str, Any] = {"reviewed_by": "", "review_note": ""}
+    return written(experiment, "submitted", actor, status=Status.IN_REVIEW, submitted_by=actor, **blank)
+
+
+@transaction.atomic
+def approve(experiment_id: int, *, actor: str, at: datetime, note: str = "") -> Experiment:
+    """Let it start. Raises `UnableToReview`, `Experiment.DoesNotExist`."""
+    experiment = opened(experiment_id, "approve", at)
+    if experiment.reviewed_by:
+        raise UnableToReview(f"“{experiment.key}” has been approved by {experiment.reviewed_by} already.")
+    if asking := asks_for_review(experiment):
+        own = {_behind(name) for name in _authors(experiment)}
+        if _behind(actor) in own:
+            raise UnableToReview(f"“{asking[0]}” asks for a review by somebody who neither owns nor submitted it.")
+    return written(experiment, "approved", actor, reviewed_by=actor, review_note=note)
+
+
+@transaction.atomic
+def return_to_draft(experiment_id: int, *, actor: str, at: datetime, note: str = "") -> Experiment:
+    """Give the plan back to be changed, by its reviewer or by who withdraws it; buckets held for it are free again.
+
+    Raises `UnableToReview`, `Experiment.DoesNotExist`.
+    """
+    experiment = opened(experiment_id, "return_to_draft", at)
+    claims.release(experiment, at)
+    fields: dict[str, Any] = {"reviewed_by": "", "review_note": note, "scheduled_for": None}
+    return written(experiment, "returned to draft", actor, status=Status.DRAFT, **fields)
+
+
+def asks_for_review(experiment: Experiment) -> list[str]:
+    """Names of its scenarios that do."""
+    return list(experiment.scenarios.filter(review_required=True).order_by("key").values_list("name", flat=True))
+
+
+def misses_review(experiment: Experiment) -> Iterator[str]:
+    """Why it may not start yet, if it may not."""
+    if experiment.reviewed_by and experiment.status != Status.DRAFT:
+        return
+    if experiment.status == Status.IN_REVIEW:
+        yield "Its review is not done: somebody approves it, or returns it to draft."
+    elif asking := asks_for_review(experiment):
+        yield f"“{asking[0]}” asks for a review before the start: submit it."
+
+
+def _authors(experiment: Experiment) -> Iterator[str]:
+    if experiment.owner:
+        yield experiment.owner.get_username()
+    if experiment.submitted_by:
+        yield experiment.submitted_by
+
+
+def _behind(actor: str) -> str:
+    """The person, also when a key of theirs does it; a key that nobody made stands for itself."""
+    if not actor.startswith("key "):
+        return actor
+    made_by = ApiKey.objects.filter(public_id=actor.removeprefix("key ")).values_list("created_by__username", flat=True)
+    return made_by.first() or actor
