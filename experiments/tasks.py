@@ -1,4 +1,4 @@
-"""Analyse by the clock and on demand, one at a time per experiment."""
+"""Analyse by the clock and on demand, one at a time per experiment; start and ramp what is due."""
 
 from contextlib import suppress
 from typing import Any
@@ -7,6 +7,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from experiments import analysis
+from experiments.lifecycle import clock
 from experiments.models import Experiment, Status
 from firstlight.postgres import locks
 
@@ -27,3 +28,13 @@ def analyse_running(**_: Any) -> None:
     for experiment in Experiment.objects.exclude(status=Status.DRAFT):
         if analysis.is_open(experiment):
             analyse.delay(experiment_id=experiment.pk)
+
+
+@shared_task(time_limit=60, soft_time_limit=50)
+def start_scheduled(**_: Any) -> None:
+    clock.start_due(timezone.now())
+
+
+@shared_task(time_limit=120, soft_time_limit=110)
+def ramp(**_: Any) -> None:
+    clock.ramp(timezone.now())

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
 
+from experiments import targeting
 from experiments.models import Arm, Experiment, MetricRole, Type, Unit
 
 INTERESTS = {"user", "merchant", "platform"}
@@ -22,6 +23,7 @@ def of(experiment: Experiment) -> Iterator[str]:
         yield "It runs in no scenario."
     if experiment.coverage <= 0:
         yield "Its coverage is 0: nobody would take part."
+    yield from (f"Its targeting cannot be read: {fault}" for fault in targeting.faults(experiment.targeting))
     if experiment.cluster and experiment.cluster == experiment.unit:
         unit = Unit(experiment.unit).label.lower()
         yield f"Its units are their own clusters: name what a {unit} belongs to, or none."

@@ -15,6 +15,7 @@ from experiments.lifecycle.rows import opened, written
 from experiments.lifecycle.states import UnableToRamp
 from experiments.models import Experiment, RampStage, Status
 from firstlight.console import words
+from firstlight.notices.announcing import announce
 
 Outcome = RampStage.Outcome
 GATE = "ramp"  # the actor of what happens by itself
@@ -62,7 +63,7 @@ def ramp_to(experiment_id: int, *, actor: str, at: datetime, coverage: Decimal) 
             _leave(passed, Outcome.ADVANCED, at, {"by": actor, "to": str(coverage)})
     if reached:
         _enter(reached[-1], at)
-    return written(experiment, "ramped", actor, coverage=coverage)
+    return _ramped(written(experiment, "ramped", actor, coverage=coverage), at, {"by": actor})
 
 
 @transaction.atomic
@@ -133,9 +134,11 @@ def _advance(
         _leave(current, Outcome.ADVANCED, at, evidence)
     following = next((stage for stage in stages if stage.outcome != Outcome.ADVANCED), None)
     if following is None:
-        return written(experiment, "completed the ramp", actor, told={"evidence": evidence})
+        written(experiment, "completed the ramp", actor, told={"evidence": evidence})
+        return _ramped(experiment, at, evidence)
     _enter(following, at)
-    return written(experiment, "ramped", actor, told={"evidence": evidence}, coverage=following.coverage)
+    written(experiment, "ramped", actor, told={"evidence": evidence}, coverage=following.coverage)
+    return _ramped(experiment, at, evidence)
 
 
 def _roll_back(
@@ -145,9 +148,27 @@ def _roll_back(
     assert current
     _leave(current, Outcome.ROLLED_BACK, at, evidence)
     told, earlier = {"evidence": evidence}, [stage for stage in stages if stage.position < current.position]
-    if not earlier:
-        return written(experiment, "paused", actor, told=told, status=Status.PAUSED, paused_at=at)
-    return written(experiment, "rolled back", actor, told=told, coverage=earlier[-1].coverage)
+    if earlier:
+        written(experiment, "rolled back", actor, told=told, coverage=earlier[-1].coverage)
+    else:
+        written(experiment, "paused", actor, told=told, status=Status.PAUSED, paused_at=at)
+    where = f"is back at {words.percent(float(experiment.coverage))} of the units" if earlier else "is paused"
+    _announce(experiment, "experiment.rolled_back", f"“{experiment.name}” {where}.", evidence, at)
+    return experiment
+
+
+def _ramped(experiment: Experiment, at: datetime, evidence: dict[str, Any]) -> Experiment:
+    done = not experiment.ramp.exclude(outcome=Outcome.ADVANCED).exists()
+    end = ", the last stage of its ramp is done" if done and experiment.ramp.exists() else ""
+    covers = f"“{experiment.name}” covers {words.percent(float(experiment.coverage))} of the units{end}."
+    _announce(experiment, "experiment.ramped", covers, evidence, at)
+    return experiment
+
+
+def _announce(experiment: Experiment, kind: str, what: str, evidence: dict[str, Any], at: datetime) -> None:
+    sentence = f"{what} {evidence.get('sentence', '')}".strip()
+    people = [experiment.owner] if experiment.owner else []
+    announce(kind, experiment.key, sentence, evidence=evidence, at=at, people=people)
 
 
 def _enter(stage: RampStage, at: datetime) -> None:

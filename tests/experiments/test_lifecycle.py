@@ -80,7 +80,7 @@ def test_stopping_frees_the_buckets_and_is_final(home: Scenario, layer: Layer) -
     assert [claim.released_at for claim in Claim.objects.all()] == [NOON + timedelta(days=3)]
     with pytest.raises(UnableToStop, match="already stopped"):
         lifecycle.stop(experiment.pk, actor="pm", at=NOON)
-    with pytest.raises(UnableToStart, match="is stopped; .* copy it to try again"):
+    with pytest.raises(UnableToStart, match=r"is stopped; .* copy it to try again"):
         start(experiment)
     start(draft("next", home, layer=layer))
 
