@@ -7,17 +7,19 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from experiments import forms, lifecycle, results
+from experiments import calendar, forms, lifecycle, past, results
 from experiments.models import Arm, Experiment, ExperimentMetric, Layer, Look, Status
 from experiments.page import n_units, verdict_tone
 from firstlight.accounts.audited import AuditedAdmin, TabularInline, actor
 from firstlight.accounts.confirmation import Step, confirmed
 from firstlight.console import words
+from firstlight.console.pictures import exported
 
 STATUS_TONES = {Status.DRAFT: "neutral", Status.RUNNING: "info", Status.STOPPED: "neutral"}
 
@@ -69,9 +71,32 @@ class LayerAdmin(AuditedAdmin[Layer]):
     list_display = ["name", "key", "description"]
     search_fields = ["key", "name"]
     fields = [("name", "key"), "description"]
+    change_form_outer_after_template = "experiments/map.html"
 
     def get_readonly_fields(self, request: HttpRequest, obj: Layer | None = None) -> list[str]:
         return ["key"] if obj else []  # it seeds the hash of every experiment in it
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.map)
+        return [
+            path("<int:pk>/<slug:picture>.<slug:form>", view, name="experiments_layer_map"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        layer = self.get_object(request, object_id)
+        found = calendar.settings_of(layer) if layer else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **found})
+
+    def map(self, request: HttpRequest, pk: int, picture: str, form: str) -> HttpResponse:
+        """Who holds which buckets, as a file."""
+        layer = get_object_or_404(Layer, pk=pk)
+        if not self.has_view_permission(request, layer):
+            raise PermissionDenied
+        found = calendar.allocation(layer, timezone.now())
+        return exported([found] if found else [], picture, form, name=layer.key)
 
 
 @admin.register(Experiment)
@@ -79,7 +104,7 @@ class ExperimentAdmin(AuditedAdmin[Experiment]):
     form = forms.ExperimentForm
     inlines = [ArmInline, MeasuredInline]
     audited_children = ("arms", "measured")
-    list_display = ["titled", "state", "verdict", "units", "time"]
+    list_display = ["titled", "state", "verdict", "health", "units", "time"]
     list_display_links = None
     list_filter = ["status", "scenarios", "owner"]
     search_fields = ["key", "name", "hypothesis"]
@@ -110,6 +135,7 @@ class ExperimentAdmin(AuditedAdmin[Experiment]):
                 newest_verdict=Subquery(newest.values("verdict")[:1]),
                 newest_sentence=Subquery(newest.values("sentence")[:1]),
                 newest_arms=Subquery(newest.values("results__arms")[:1]),
+                newest_health=Subquery(newest.values("results__health")[:1]),
             )
         )
 
@@ -133,6 +159,14 @@ class ExperimentAdmin(AuditedAdmin[Experiment]):
             '<span class="fl-badge fl-{}">{}</span> ', verdict_tone(row.newest_verdict), row.newest_verdict
         )
         return format_html('<span class="fl-short">{}{}</span>', badge, row.newest_sentence)
+
+    @admin.display(description="Health")
+    def health(self, row: Any) -> SafeString | str:
+        if row.newest_health is None:
+            return "–"
+        failed = [check["sentence"] for check in row.newest_health if check["passed"] is False]
+        tone, text = ("worse", words.plural(len(failed), "alarm")) if failed else ("better", "in order")
+        return format_html('<span class="fl-badge fl-{}" title="{}">{}</span>', tone, " ".join(failed), text)
 
     @admin.display(description="Units")
     def units(self, row: Any) -> str:
@@ -183,7 +217,19 @@ class ExperimentAdmin(AuditedAdmin[Experiment]):
             at("results/", self.results, "results"),
             at("results/newest/", self.newest, "newest"),
             at("results/<slug:picture>.<slug:form>", self.picture, "picture"),
+            *self._pages("calendar", calendar),
+            *self._pages("past", past),
             *super().get_urls(),
+        ]
+
+    def _pages(self, name: str, pages: Any) -> list[URLPattern]:
+        """A page over all experiments, and its pictures beside it."""
+        seen = self.admin_site.admin_view
+        return [
+            path(f"{name}/", seen(pages.page), name=f"experiments_experiment_{name}"),
+            path(
+                f"{name}/<slug:picture>.<slug:form>", seen(pages.export), name=f"experiments_experiment_{name}_picture"
+            ),
         ]
 
     def start(self, request: HttpRequest, pk: int) -> HttpResponse:

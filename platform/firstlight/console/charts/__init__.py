@@ -8,6 +8,7 @@ from firstlight.console.charts.drawing import ROW, Drawing
 from firstlight.console.charts.grids import Cell, Spot, Step, heat, plane, waterfall
 from firstlight.console.charts.intervals import Bar, Interval, bars, intervals
 from firstlight.console.charts.series import Crossing, Point, boundary, cumulative, series, shares
+from firstlight.console.charts.spans import Share, Stretch, shares_over_time, timeline
 
 __all__ = [
     "ROW",
@@ -17,8 +18,10 @@ __all__ = [
     "Drawing",
     "Interval",
     "Point",
+    "Share",
     "Spot",
     "Step",
+    "Stretch",
     "bars",
     "boundary",
     "cumulative",
@@ -27,5 +30,7 @@ __all__ = [
     "plane",
     "series",
     "shares",
+    "shares_over_time",
+    "timeline",
     "waterfall",
 ]
