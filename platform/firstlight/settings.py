@@ -196,6 +196,8 @@ CELERY_BEAT_SCHEDULE = {
         ("flush the inbox", "firstlight.events.tasks.flush", 5.0),
         ("measure the scenarios", "firstlight.metrics.tasks.measure_scenarios", 300.0),
         ("analyse the experiments", "experiments.tasks.analyse_running", 3600.0),
+        ("start the scheduled experiments", "experiments.tasks.start_scheduled", 60.0),
+        ("ramp the experiments", "experiments.tasks.ramp", 600.0),
         ("learn", "bandits.tasks.learn_running", 600.0),
         ("publish", "firstlight.snapshots.tasks.publish", 30.0),
         ("compact the lake", "firstlight.lake.tasks.compact", 3600.0),
