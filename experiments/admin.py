@@ -1,69 +1,27 @@
 """Admin of experiments: plan, start, stop, read the result."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from experiments import calendar, forms, lifecycle, past, results
-from experiments.models import Arm, Experiment, ExperimentMetric, Layer, Look, Status
+from experiments import calendar, forms, past, planning, results
+from experiments.models import Experiment, Layer, Look, Status
 from experiments.page import n_units, verdict_tone
-from firstlight.accounts.audited import AuditedAdmin, TabularInline, actor
-from firstlight.accounts.confirmation import Step, confirmed
+from experiments.steps import SteppedExperiments
+from firstlight.accounts.audited import AuditedAdmin
 from firstlight.console import words
 from firstlight.console.pictures import exported
 
-STATUS_TONES = {Status.DRAFT: "neutral", Status.RUNNING: "info", Status.STOPPED: "neutral"}
-
-if TYPE_CHECKING:
-    _ArmInline = TabularInline[Arm, Experiment]
-    _MeasuredInline = TabularInline[ExperimentMetric, Experiment]
-else:
-    _ArmInline = _MeasuredInline = TabularInline
-
-
-class _LineOfDraft:
-    """What belongs to the plan is fixed once the experiment has started."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Experiment | None = None) -> bool:
-        return _is_draft(obj) and super().has_add_permission(request, obj)  # type: ignore[misc]
-
-    def has_change_permission(self, request: HttpRequest, obj: Experiment | None = None) -> bool:
-        return _is_draft(obj) and super().has_change_permission(request, obj)  # type: ignore[misc]
-
-    def has_delete_permission(self, request: HttpRequest, obj: Experiment | None = None) -> bool:
-        return _is_draft(obj) and super().has_delete_permission(request, obj)  # type: ignore[misc]
-
-
-class ArmInline(_LineOfDraft, _ArmInline):
-    model = Arm
-    form = forms.ArmForm
-    formset: Any = forms.ArmFormSet
-    hide_title = True
-    verbose_name_plural = "Arms – the first is the control; the weights sum to 1"
-
-    def get_extra(self, request: HttpRequest, obj: Experiment | None = None, **kwargs: Any) -> int:
-        return 0 if obj and obj.arms.exists() else 2
-
-
-class MeasuredInline(_LineOfDraft, _MeasuredInline):
-    model = ExperimentMetric
-    form = forms.MeasuredForm
-    formset: Any = forms.MeasuredFormSet
-    hide_title = True
-    verbose_name = "metric"
-    verbose_name_plural = "Metrics – goals decide, guardrails protect"
-
-    def get_extra(self, request: HttpRequest, obj: Experiment | None = None, **kwargs: Any) -> int:
-        return 0 if obj and obj.measured.exists() else 1
+STATUS_TONES = dict.fromkeys(Status, "neutral") | {Status.RUNNING: "info", Status.PAUSED: "warn"}
 
 
 @admin.register(Layer)
@@ -100,29 +58,17 @@ class LayerAdmin(AuditedAdmin[Layer]):
 
 
 @admin.register(Experiment)
-class ExperimentAdmin(AuditedAdmin[Experiment]):
+class ExperimentAdmin(SteppedExperiments, AuditedAdmin[Experiment]):
     form = forms.ExperimentForm
-    inlines = [ArmInline, MeasuredInline]
-    audited_children = ("arms", "measured")
+    inlines = [planning.ArmInline, planning.MeasuredInline, planning.RampInline, planning.FurtherLayerInline]
+    audited_children = ("arms", "measured", "ramp", "further_layers")
     list_display = ["titled", "state", "verdict", "health", "units", "time"]
     list_display_links = None
     list_filter = ["status", "scenarios", "owner"]
     search_fields = ["key", "name", "hypothesis"]
     list_before_template = "experiments/help.html"
     change_form_outer_before_template = "experiments/strip.html"
-    fieldsets = [
-        ("What and why", {"fields": [("name", "key"), "hypothesis", "owner"]}),
-        ("Where and who", {"fields": ["scenarios", ("unit", "coverage")]}),
-        ("How sure, how long", {"fields": [("confidence", "planned_days")]}),
-        (
-            "Share a layer with others",
-            {
-                "fields": ["layer", ("first_bucket", "end_bucket")],
-                "classes": ["collapse"],
-                "description": "Experiments in one layer exclude each other: each holds its own buckets of 10,000.",
-            },
-        ),
-    ]
+    fieldsets = planning.STEPS
 
     # --- list ---
 
@@ -149,7 +95,8 @@ class ExperimentAdmin(AuditedAdmin[Experiment]):
 
     @admin.display(description="Status", ordering="status")
     def state(self, row: Experiment) -> SafeString:
-        return format_html('<span class="fl-badge fl-{}">{}</span>', STATUS_TONES[Status(row.status)], row.status)
+        tone, said = STATUS_TONES[Status(row.status)], row.get_status_display().lower()
+        return format_html('<span class="fl-badge fl-{}">{}</span>', tone, said)
 
     @admin.display(description="Verdict")
     def verdict(self, row: Any) -> SafeString | str:
@@ -181,19 +128,7 @@ class ExperimentAdmin(AuditedAdmin[Experiment]):
     def get_readonly_fields(self, request: HttpRequest, obj: Experiment | None = None) -> list[str]:
         if obj is None:
             return []
-        if _is_draft(obj):
-            return ["key"]
-        return [
-            "key",
-            "scenarios",
-            "unit",
-            "coverage",
-            "confidence",
-            "planned_days",
-            "layer",
-            "first_bucket",
-            "end_bucket",
-        ]
+        return ["key"] if planning.is_draft(obj) else ["key", *planning.FIXED]
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Experiment | None = None) -> dict[str, Any]:
         return {} if obj else {"key": ["name"]}
@@ -202,17 +137,14 @@ class ExperimentAdmin(AuditedAdmin[Experiment]):
         return {"owner": request.user.pk, **super().get_changeform_initial_data(request)}
 
     def has_delete_permission(self, request: HttpRequest, obj: Experiment | None = None) -> bool:
-        return _is_draft(obj) and super().has_delete_permission(request, obj)
+        return planning.is_draft(obj) and super().has_delete_permission(request, obj)
 
     # --- steps and pages ---
 
     def get_urls(self) -> list[URLPattern]:
-        def at(tail: str, view: Any, name: str) -> Any:
-            return path(f"<int:pk>/{tail}", self.admin_site.admin_view(view), name=f"experiments_experiment_{name}")
-
+        at = self.page_of
         return [
-            at("start/", self.start, "start"),
-            at("stop/", self.stop, "stop"),
+            *self.step_pages(),
             at("analyse/", self.analyse, "analyse"),
             at("results/", self.results, "results"),
             at("results/newest/", self.newest, "newest"),
@@ -232,36 +164,11 @@ class ExperimentAdmin(AuditedAdmin[Experiment]):
             ),
         ]
 
-    def start(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = self._to_change(request, pk)
-        step = Step(
-            question=f"Start “{row.name}”?",
-            consequence="From now on the allocation API puts units into its arms, and the plan cannot change any more.",
-            button="Start",
-            done=f"“{row.name}” runs. Within two seconds every web process knows it.",
-            act=lambda: lifecycle.start(row.pk, actor=actor(request.user), at=timezone.now()),
-            refusals=(lifecycle.UnableToStart,),
-        )
-        return confirmed(request, row, step, back=_address(row, "results" if request.method == "POST" else "change"))
-
-    def stop(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = self._to_change(request, pk)
-        step = Step(
-            question=f"Stop “{row.name}”?",
-            consequence="No unit is put into its arms any more. What was measured stays; it cannot be started again.",
-            button="Stop",
-            done=f"“{row.name}” is stopped.",
-            act=lambda: lifecycle.stop(row.pk, actor=actor(request.user), at=timezone.now()),
-            refusals=(lifecycle.UnableToStop,),
-            stops=True,
-        )
-        return confirmed(request, row, step, back=_address(row, "results"))
-
     def analyse(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask a worker for a look; the page waits for it."""
         from experiments import tasks  # brings the engine along, which no other page needs
 
-        row = self._to_change(request, pk)
+        row = self.to_change(request, pk)
         if request.method != "POST":
             return HttpResponse(status=405, headers={"Allow": "POST"})
         newest = row.looks.order_by("-number").values_list("number", flat=True).first() or 0
@@ -271,28 +178,18 @@ class ExperimentAdmin(AuditedAdmin[Experiment]):
             messages.error(
                 request, "The queue of the workers does not answer. Nothing was asked for; try again in a minute."
             )
-            return HttpResponseRedirect(_address(row, "results"))
-        return HttpResponseRedirect(f"{_address(row, 'results')}?after={newest}")
+            return HttpResponseRedirect(self.address(row, "results"))
+        return HttpResponseRedirect(f"{self.address(row, 'results')}?after={newest}")
 
     def results(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return results.page(request, self._to_see(request, pk), may_change=self.has_change_permission(request))
+        return results.page(request, self.to_see(request, pk), may_change=self.has_change_permission(request))
 
     def newest(self, request: HttpRequest, pk: int) -> JsonResponse:
-        row = self._to_see(request, pk)
+        row = self.to_see(request, pk)
         return JsonResponse({"number": row.looks.order_by("-number").values_list("number", flat=True).first() or 0})
 
     def picture(self, request: HttpRequest, pk: int, picture: str, form: str) -> HttpResponse:
-        return results.export(request, self._to_see(request, pk), picture, form)
-
-    def _to_see(self, request: HttpRequest, pk: int) -> Experiment:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        return _found(pk)
-
-    def _to_change(self, request: HttpRequest, pk: int) -> Experiment:
-        if not self.has_change_permission(request):
-            raise PermissionDenied
-        return _found(pk)
+        return results.export(request, self.to_see(request, pk), picture, form)
 
 
 def time_left(row: Experiment) -> str:
@@ -303,18 +200,3 @@ def time_left(row: Experiment) -> str:
         return f"{words.plural(row.planned_days, 'day')} planned"
     left = row.started_at + timedelta(days=row.planned_days) - timezone.now()
     return f"{words.duration(left)} left" if left > timedelta(0) else "plan reached"
-
-
-def _found(pk: int) -> Experiment:
-    row = Experiment.objects.filter(pk=pk).first()
-    if row is None:
-        raise Http404("There is no such experiment.")
-    return row
-
-
-def _is_draft(row: Experiment | None) -> bool:
-    return row is None or row.status == Status.DRAFT
-
-
-def _address(row: Experiment, name: str) -> str:
-    return reverse(f"admin:experiments_experiment_{name}", args=[row.pk])

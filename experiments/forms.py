@@ -1,19 +1,36 @@
 """Forms of an experiment: every refusal stands beside the field it is about, in words."""
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from experiments.models import Arm, Experiment, ExperimentMetric, MetricRole
+from experiments import targeting
+from experiments.models import Arm, Experiment, ExperimentMetric, FurtherLayer, MetricRole, RampStage
 from firstlight.accounts.forms import JsonField
 
 OBJECTIVES = ("user", "merchant", "platform")
 
 
+SLICES = ("country", "platform", "visitor", "category", "recall_source")
+MOST_LINKS = 20
+
+
 class ExperimentForm(forms.ModelForm[Experiment]):
+    targeting = JsonField('{"country": {"$in": ["IN", "BR"]}}', help_text="Who may take part; empty: everybody.")
+    links = JsonField(
+        '[{"label": "design", "url": "https://…"}]', help_text="Design, tickets, dashboards, as label and url."
+    )
+    slices = forms.MultipleChoiceField(
+        choices=[(name, name.replace("_", " ")) for name in SLICES],
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="Segments that are compared.",
+    )
+
     class Meta:
         widgets = {"scenarios": UnfoldAdminCheckboxSelectMultipleWidget}
         help_texts = {
@@ -29,6 +46,25 @@ class ExperimentForm(forms.ModelForm[Experiment]):
         if first is not None and end is not None and first >= end:
             self.add_error("end_bucket", "The end must lie behind the start.")
         return found
+
+    def clean_targeting(self) -> dict[str, Any]:
+        given = self.cleaned_data["targeting"] or {}
+        if wrong := targeting.faults(given):
+            raise ValidationError(wrong)
+        return dict(given)
+
+    def clean_links(self) -> list[dict[str, str]]:
+        given = self.cleaned_data["links"] or []
+        if not isinstance(given, list) or len(given) > MOST_LINKS or not all(_is_link(one) for one in given):
+            raise ValidationError(f"Give at most {MOST_LINKS} links, each with label and an http(s) url.")
+        return given
+
+
+def _is_link(one: Any) -> bool:
+    """A label, and an address that a browser may follow: never javascript."""
+    if not isinstance(one, dict) or set(one) != {"label", "url"} or not all(isinstance(x, str) for x in one.values()):
+        return False
+    return one["url"].startswith(("https://", "http://")) and len(one["url"]) <= 2_000 and len(one["label"]) <= 200
 
 
 class ArmForm(forms.ModelForm[Arm]):
@@ -102,3 +138,29 @@ class MeasuredFormSet(forms.BaseInlineFormSet[ExperimentMetric, Experiment, Meas
             return
         if all(form.cleaned_data["role"] != MetricRole.PRIMARY for form in kept):
             kept[0].add_error("role", "One metric at least must be the goal.")
+
+
+class RampFormSet(forms.BaseInlineFormSet[RampStage, Experiment, forms.ModelForm[RampStage]]):
+    """Stages only let more units in."""
+
+    def clean(self) -> None:
+        super().clean()
+        kept = [f for f in self.forms if (f.instance.pk or f.has_changed()) and f not in self.deleted_forms]
+        if any(form.errors for form in kept):
+            return
+        for before, after in pairwise(sorted(kept, key=lambda form: form.cleaned_data["position"])):
+            if after.cleaned_data["coverage"] <= before.cleaned_data["coverage"]:
+                after.add_error("coverage", "Each stage lets more units in than the one before.")
+
+
+class FurtherLayerForm(forms.ModelForm[FurtherLayer]):
+    class Meta:
+        model = FurtherLayer
+        fields = ("layer", "first_bucket", "end_bucket")
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        first, end = found.get("first_bucket"), found.get("end_bucket")
+        if first is not None and end is not None and first >= end:
+            self.add_error("end_bucket", "The end must lie behind the start.")
+        return found

@@ -47,7 +47,17 @@ def form(**changes: str) -> dict[str, str]:
     rest = {"planned_days": "14", "first_bucket": "0", "end_bucket": "10000", "scenarios": str(shop.scenario().pk)}
     weights = {"arms-0-weight": "0.5", "arms-1-weight": "0.5", "arms-1-parameters": '{"ranker": "din"}'}
     roles = {"measured-0-role": "primary", "measured-0-margin": "0.02"}
-    return plan | rest | arms | weights | measured | roles | changes
+    how = {
+        "type": "ab",
+        "analysis": "group_sequential",
+        "spending": "obrien_fleming",
+        "correction": "holm",
+        "cuped": "on",
+    }
+    more = {"pre_days": "14", "prior": "history", "prior_mean": "0", "prior_sd": "0.05", "holdback": "0"}
+    special = {"switch_hours": "24", "burn_in_minutes": "0"}
+    none = {f"{name}-{count}_FORMS": "0" for name in ("ramp", "further_layers") for count in ("TOTAL", "INITIAL")}
+    return plan | rest | how | more | special | arms | weights | measured | roles | none | changes
 
 
 def errors(answer: Any) -> str:
@@ -66,6 +76,37 @@ def test_a_plan_made_by_the_form_is_kept_and_recorded(manager: Client) -> None:
     entry = AuditEntry.objects.get(kind="experiment", action="created")
     assert (entry.actor, entry.subject) == ("product-manager", "ranker")
     assert [arm["key"] for arm in entry.changes["arms"][1]] == ["control", "din"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("targeting", '{"country": {"$like": "IN"}}', "is no operator"),
+        ("targeting", "[]", ""),
+        ("links", '[{"label": "x", "url": "javascript:alert(1)"}]', "http(s) url"),
+        ("slices", "shoe size", "not one of the available choices"),
+        ("holdback", "0.9", "less than or equal to 0.5"),
+    ],
+)
+def test_what_the_plan_cannot_take_is_said_beside_its_field(
+    manager: Client, field: str, value: str, words: str
+) -> None:
+    answer = manager.post(ADD, form(**{field: value}))
+    if not words:  # nothing at all is everybody
+        assert Experiment.objects.get().targeting == {}
+    else:
+        assert words in str(answer.context["adminform"].form.errors[field])
+        assert not Experiment.objects.exists()
+
+
+def test_a_ramp_only_lets_more_units_in(manager: Client) -> None:
+    stage = {"position": "0", "coverage": "0.5", "hold_hours": "24", "least_units": "0"}
+    later = {**stage, "position": "1", "coverage": "0.2"}
+    ramp = {f"ramp-{i}-{name}": x for i, one in enumerate((stage, later)) for name, x in one.items()}
+    answer = manager.post(ADD, form(**ramp, **{"ramp-TOTAL_FORMS": "2"}))
+    assert "lets more units in than the one before" in errors(answer)
+    answer = manager.post(ADD, form(**{**ramp, "ramp-1-coverage": "1"}, **{"ramp-TOTAL_FORMS": "2"}))
+    assert [float(one.coverage) for one in Experiment.objects.get().ramp.all()] == [0.5, 1.0]
 
 
 def test_a_change_is_recorded_with_what_it_was_before(manager: Client) -> None:
@@ -162,7 +203,7 @@ def test_an_old_look_can_be_opened_and_one_that_was_never_taken_cannot(manager: 
         assert manager.get(at("results", row), {"look": bad}).status_code == 404
 
 
-@pytest.mark.parametrize("status", list(Status))
+@pytest.mark.parametrize("status", [Status.DRAFT, Status.RUNNING, Status.PAUSED, Status.STOPPED])
 def test_without_a_look_the_page_says_what_comes_next(manager: Client, status: str) -> None:
     row = shop.experiment(status=status)
     text = manager.get(at("results", row)).content.decode()
