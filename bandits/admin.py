@@ -4,9 +4,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,7 +13,7 @@ from django.utils.safestring import SafeString
 from bandits import lifecycle, results
 from bandits.models import Campaign, Status
 from firstlight.accounts.audited import AuditedAdmin, actor
-from firstlight.accounts.confirmation import Step, confirmed
+from firstlight.accounts.confirmation import Step, SteppedAdmin, confirmed
 from firstlight.console import words
 
 STATUS_TONES = {Status.DRAFT: "neutral", Status.RUNNING: "info", Status.STOPPED: "neutral"}
@@ -38,7 +37,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
 
 
 @admin.register(Campaign)
-class CampaignAdmin(AuditedAdmin[Campaign]):
+class CampaignAdmin(SteppedAdmin[Campaign], AuditedAdmin[Campaign]):
     form = CampaignForm
     list_display = ["titled", "scenario", "slots", "state", "started_at"]
     list_display_links = None
@@ -109,9 +108,7 @@ class CampaignAdmin(AuditedAdmin[Campaign]):
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "pool": pool})
 
     def get_urls(self) -> list[URLPattern]:
-        def at(tail: str, view: Any, name: str) -> Any:
-            return path(f"<int:pk>/{tail}", self.admin_site.admin_view(view), name=f"bandits_campaign_{name}")
-
+        at = self.page_of
         return [
             at("start/", self.start, "start"),
             at("stop/", self.stop, "stop"),
@@ -121,7 +118,7 @@ class CampaignAdmin(AuditedAdmin[Campaign]):
         ]
 
     def start(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = self._to_change(request, pk)
+        row = self.to_change(request, pk)
         step = Step(
             question=f"Start “{row.name}”?",
             consequence=f"It fills slot {self.slots(row)} of “{row.scenario}” from a pool of "
@@ -131,10 +128,12 @@ class CampaignAdmin(AuditedAdmin[Campaign]):
             act=lambda: lifecycle.start(row.pk, actor=actor(request.user), at=timezone.now()),
             refusals=(lifecycle.UnableToStart,),
         )
-        return confirmed(request, row, step, back=_address(row, "results" if request.method == "POST" else "change"))
+        return confirmed(
+            request, row, step, back=self.address(row, "results" if request.method == "POST" else "change")
+        )
 
     def stop(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = self._to_change(request, pk)
+        row = self.to_change(request, pk)
         step = Step(
             question=f"Stop “{row.name}”?",
             consequence="Its slots go back to the recommender. What it learned stays; it cannot be started again.",
@@ -144,31 +143,10 @@ class CampaignAdmin(AuditedAdmin[Campaign]):
             refusals=(lifecycle.UnableToStop,),
             stops=True,
         )
-        return confirmed(request, row, step, back=_address(row, "results"))
+        return confirmed(request, row, step, back=self.address(row, "results"))
 
     def results(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return results.page(request, self._to_see(request, pk), may_change=self.has_change_permission(request))
+        return results.page(request, self.to_see(request, pk), may_change=self.has_change_permission(request))
 
     def picture(self, request: HttpRequest, pk: int, picture: str, form: str) -> HttpResponse:
-        return results.export(self._to_see(request, pk), picture, form)
-
-    def _to_see(self, request: HttpRequest, pk: int) -> Campaign:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        return _found(pk)
-
-    def _to_change(self, request: HttpRequest, pk: int) -> Campaign:
-        if not self.has_change_permission(request):
-            raise PermissionDenied
-        return _found(pk)
-
-
-def _found(pk: int) -> Campaign:
-    row = Campaign.objects.select_related("scenario").filter(pk=pk).first()
-    if row is None:
-        raise Http404("There is no such campaign.")
-    return row
-
-
-def _address(row: Campaign, name: str) -> str:
-    return reverse(f"admin:bandits_campaign_{name}", args=[row.pk])
+        return results.export(self.to_see(request, pk), picture, form)
