@@ -93,8 +93,8 @@ class WeightsForm(StepForm):
 
     def clean(self) -> dict[str, Any]:
         found = super().clean() or {}
-        weights = [found.get(f"weight_{arm.key}") for arm in self.arms]
-        if None not in weights and (total := sum(weights, Decimal(0))) != 1:
+        weights = [found[f"weight_{arm.key}"] for arm in self.arms if f"weight_{arm.key}" in found]
+        if len(weights) == len(self.arms) and (total := sum(weights, Decimal(0))) != 1:
             raise ValidationError(f"The shares sum to {total.normalize():f}; they must sum to 1.")
         return found
 
