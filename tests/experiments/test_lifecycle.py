@@ -1,6 +1,6 @@
 """Starting and stopping, and what is refused in words."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,13 +10,12 @@ from django.db.utils import DatabaseError
 
 from experiments import lifecycle
 from experiments.lifecycle import UnableToStart, UnableToStop
-from experiments.models import Arm, Claim, Experiment, ExperimentMetric, Layer, Look, MetricRole, Status
+from experiments.models import Claim, Experiment, Layer, Look, MetricRole, Status
 from firstlight.accounts.models import AuditEntry
 from firstlight.catalog.models import Scenario
-from firstlight.metrics.models import Kind, Metric
+from tests.experiments.plans import NOON, draft
 
 pytestmark = pytest.mark.django_db
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -38,21 +37,6 @@ def search() -> Scenario:
 @pytest.fixture
 def layer() -> Layer:
     return Layer.objects.create(key="ranking", name="Ranking")
-
-
-def draft(key: str, *scenarios: Scenario, parameters: str = "", **fields: Any) -> Experiment:
-    """One that can start: two arms that set one parameter, named for the experiment unless told otherwise."""
-    metric, _ = Metric.objects.get_or_create(
-        key="test-clicks", defaults={"name": "Clicks", "kind": Kind.MEAN, "numerator_event": "click"}
-    )
-    experiment = Experiment.objects.create(key=key, name=key, **fields)
-    experiment.scenarios.set(scenarios)
-    for position, arm in enumerate(("control", "new")):
-        Arm.objects.create(
-            experiment=experiment, position=position, key=arm, weight="0.5", parameters={parameters or key: arm}
-        )
-    ExperimentMetric.objects.create(experiment=experiment, metric=metric, role=MetricRole.PRIMARY)
-    return experiment
 
 
 def start(experiment: Experiment) -> Experiment:
