@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "firstlight.catalog",
     "firstlight.lake",
     "firstlight.events",
+    "firstlight.exports",
     "firstlight.metrics",
     "firstlight.notices",
     "firstlight.objectives",
@@ -204,6 +205,7 @@ CELERY_BEAT_SCHEDULE = {
         ("prepare and retire inbox days", "firstlight.events.tasks.keep_inbox", 3600.0),
         ("forget delivered messages", "firstlight.events.tasks.forget_messages", 3600.0),
         ("forget old snapshots", "firstlight.snapshots.tasks.forget_old", 86_400.0),
+        ("tend the exports", "firstlight.exports.tasks.tend", 300.0),
         ("deliver the notices that wait", "firstlight.notices.tasks.deliver_due", 60.0),
         ("forget old deliveries", "firstlight.notices.tasks.forget_deliveries", 86_400.0),
     ]
@@ -213,6 +215,11 @@ CELERY_BEAT_SCHEDULE = {
 ENGINE = env.choice("ENGINE", "duckdb", {"duckdb"})
 ENGINE_MEMORY = env.text("ENGINE_MEMORY", "4GB")
 INBOX_KEEP_DAYS = env.integer("INBOX_KEEP_DAYS", 4, at_least=4)  # sending again is harmless for 72 hours
+
+# --- exports --------------------------------------------------------------------------------------------------------
+EXPORT_DIR = Path(env.text("EXPORT_DIR", str(VAR_DIR / "exports"))).resolve()
+# What can be exported: each path names a module with `SOURCES` of exports.sources.
+EXPORT_SOURCES = ["experiments.exports", "firstlight.events.exports"]
 
 # --- notices --------------------------------------------------------------------------------------------------------
 PUBLIC_URL = env.text("PUBLIC_URL", "")  # of this site, for links in e-mails

@@ -12,6 +12,7 @@ from experiments import api as experiments
 from firstlight.catalog import api as catalog
 from firstlight.doors import refusals
 from firstlight.events import api as events
+from firstlight.exports import api as exports
 from firstlight.metrics import api as metrics
 from firstlight.notices import api as notices
 from firstlight.objectives import api as objectives
@@ -26,6 +27,7 @@ router.register("experiments", experiments.Experiments, "experiment")
 router.register("campaigns", bandits.Campaigns, "campaign")
 router.register("metrics", metrics.Metrics, "metric")
 router.register("webhooks", notices.Webhooks, "webhook")
+router.register("exports", exports.Exports, "export")
 
 v1: list[URLPattern | URLResolver] = [
     *router.urls,

@@ -32,6 +32,9 @@ GET PUT            /api/v1/objectives/{scenario}/
 GET PUT            /api/v1/items/
 GET PUT            /api/v1/merchants/
 GET                /api/v1/traces/{trace_id}/
+GET POST           /api/v1/exports/
+GET                /api/v1/exports/{id}/
+GET                /api/v1/exports/{id}/file/
 GET POST           /api/v1/webhooks/
 GET PATCH          /api/v1/webhooks/{key}/
 GET                /api/v1/webhooks/{key}/deliveries/

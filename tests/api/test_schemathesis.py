@@ -21,6 +21,8 @@ from firstlight.accounts import keys
 from firstlight.catalog import upsert
 from firstlight.catalog.models import Scenario
 from firstlight.events import inbox
+from firstlight.exports.models import Job
+from firstlight.exports.sources import Asked
 from firstlight.metrics.models import Metric
 from firstlight.notices.models import Webhook
 from firstlight.serving import journal
@@ -47,6 +49,9 @@ CHECKS = (
 )
 
 
+ASKED = Asked(experiment="home").stored()
+
+
 @pytest.fixture
 def shop(db):
     """Something of every kind, under names that requests will hit."""
@@ -63,6 +68,9 @@ def shop(db):
         number=1, until=datetime.now(UTC), batch=1, verdict="end", sentence="Over.", results=results
     )
     Webhook.objects.create(key="home", name="Home", url="https://shop.example/hook", salt=b"s" * 32)
+    Job.objects.create(
+        key="home", kind="results", format="csv", asked_by="ada", asked_at=datetime.now(UTC), asked=ASKED
+    )
     campaign = Campaign.objects.create(key="home", name="Home", scenario=home, positions=[3])
     campaign.posteriors.create(number=1, batch=1, prior_a=1, prior_b=99, items=["sku"], trials=[9], successes=[1])
 
@@ -80,7 +88,7 @@ def one_connection():
 @pytest.fixture
 def secret(one_connection, shop, monkeypatch):
     """A key that may do everything, and a snapshot with it in memory."""
-    _, text = keys.create("hostile", ["allocate", "ingest", "read", "manage"], [], "ada")
+    _, text = keys.create("hostile", ["allocate", "ingest", "read", "manage", "export"], [], "ada")
     compiled = {section.name: section.compile(datetime.now(UTC)) for section in sections()}
     payloads = {sha256(part).hexdigest(): part for parts in compiled.values() for part in parts.values()}
     names = {

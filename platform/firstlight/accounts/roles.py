@@ -16,20 +16,21 @@ PLANS = (
     "experiments.experimentmetric experiments.furtherlayer experiments.rampstage bandits.campaign"
 )
 OWN = "notices.subscription"  # everybody's own, and nobody else's
+OUT = "exports.job"  # data that leaves the house
 SHELVES = "catalog.scenario catalog.item catalog.merchant catalog.category"
 
 MAY: dict[Role, dict[str, str]] = {  # {verbs: models}
     # plans, starts, stops and decides
     Role.PRODUCT_MANAGER: {
-        "view": f"{EVERYTHING} {OWN} accounts.auditentry",
-        "add change": f"{PLANS} {SHELVES} {OWN}",
+        "view": f"{EVERYTHING} {OWN} {OUT} accounts.auditentry",
+        "add change": f"{PLANS} {SHELVES} {OWN} {OUT}",
         # lines of a draft
         "delete": f"experiments.arm experiments.experimentmetric experiments.furtherlayer experiments.rampstage {OWN}",
     },
     # reads all and defines what is measured
     Role.ANALYST: {
-        "view": f"{EVERYTHING} {OWN} accounts.auditentry",
-        "add change": f"metrics.metric {OWN}",
+        "view": f"{EVERYTHING} {OWN} {OUT} accounts.auditentry",
+        "add change": f"metrics.metric {OWN} {OUT}",
         "delete": OWN,
     },
     # keeps it running: keys and catalogue, and may start and stop what others planned

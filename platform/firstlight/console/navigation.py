@@ -45,6 +45,7 @@ GROUPS = [
             ("My subscription", "mail", "notices.subscription"),
             ("Webhooks", "webhook", "notices.webhook"),
             ("Deliveries", "outbox", "notices.delivery"),
+            ("Exports", "download", "exports.job"),
         ],
     ),
 ]
