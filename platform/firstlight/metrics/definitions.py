@@ -56,25 +56,44 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Which events are summed per unit, and what each adds."""
+    """Which events are summed per unit, and what each adds.
+
+    `net` is the value of orders less that of refunds and cancellations; `distinct` counts how many values of `field`
+    the unit met.
+    """
 
     event: str
-    adds: Literal["count", "value"]
+    adds: Literal["count", "value", "net", "distinct"]
     filters: tuple[Filter, ...] = ()
+    field: str = ""  # column that is counted distinct
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One metric. Its moments have one quantity per unit, a ratio's two: numerator, denominator."""
+    """One metric: what each unit adds, from its first exposure on.
+
+    proportion: units with any such event. mean: its sum per unit. ratio: one sum over another. quantile: of the sums
+    per unit, or of single events. retention: units with such an event between `delay_hours` and `window_hours` after
+    exposure. funnel: units that took all `steps` in order, of those that took the first.
+    """
 
     key: str
-    kind: Literal["proportion", "mean", "ratio"]
+    kind: Literal["proportion", "mean", "ratio", "quantile", "retention", "funnel"]
     numerator: Source
     denominator: Source | None = None
+    steps: tuple[Source, ...] = ()  # of a funnel, the first included
+    delay_hours: int = 0  # from the unit's first exposure; earlier events do not count
     window_hours: int | None = None  # from the unit's first exposure; None: until the look
+    maturity_hours: int = 0  # after the window: only then is a unit counted at all, for refunds come late
     in_scenario: bool = True
     direction: Literal["increase", "decrease"] = "increase"
     objective: Literal["user", "merchant", "platform"] = "user"
+    cap_value: float | None = None  # of one unit's sum, in the metric's unit
+    cap_share: float | None = None  # 0.999: at the pooled P99.9 of the sums that are not zero
+    currency: str = ""  # ISO 4217, what money is converted to by the rate of its day; empty: as it comes
+    quantile: float | None = None  # in (0, 1)
+    per: Literal["unit", "event"] = "unit"  # what a quantile is of
+    version: int = 1
 
     @classmethod
     def of(cls, metric: "Metric") -> "Definition":
