@@ -89,7 +89,7 @@ def test_a_parameter_is_set_by_one_of_those_that_share_no_layer(state: str) -> N
         start(first)
     if state == "paused":
         lifecycle.pause(first.pk, actor="pm", at=NOON)
-    with pytest.raises(UnableToStart, match="“first” .* the same scenario and sets “model” too"):
+    with pytest.raises(UnableToStart, match=r"“first” .* the same scenario and sets “model” too"):
         start(draft("rival", parameters="model"))
     start(draft("elsewhere", scenario("search"), parameters="model"))
 
