@@ -3,19 +3,20 @@
 from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from experiments import calendar, forms, past, planning, results
+from experiments import calendar, forms, past, planning
 from experiments.models import Experiment, Layer, Look, Status
 from experiments.page import n_units, verdict_tone
+from experiments.result_pages import ResultPages
 from experiments.steps import SteppedExperiments
 from firstlight.accounts.audited import AuditedAdmin
 from firstlight.console import words
@@ -58,7 +59,7 @@ class LayerAdmin(AuditedAdmin[Layer]):
 
 
 @admin.register(Experiment)
-class ExperimentAdmin(SteppedExperiments, AuditedAdmin[Experiment]):
+class ExperimentAdmin(ResultPages, SteppedExperiments, AuditedAdmin[Experiment]):
     form = forms.ExperimentForm
     inlines = [planning.ArmInline, planning.MeasuredInline, planning.RampInline, planning.FurtherLayerInline]
     audited_children = ("arms", "measured", "ramp", "further_layers")
@@ -142,13 +143,9 @@ class ExperimentAdmin(SteppedExperiments, AuditedAdmin[Experiment]):
     # --- steps and pages ---
 
     def get_urls(self) -> list[URLPattern]:
-        at = self.page_of
         return [
             *self.step_pages(),
-            at("analyse/", self.analyse, "analyse"),
-            at("results/", self.results, "results"),
-            at("results/newest/", self.newest, "newest"),
-            at("results/<slug:picture>.<slug:form>", self.picture, "picture"),
+            *self.result_pages(),
             *self._pages("calendar", calendar),
             *self._pages("past", past),
             *super().get_urls(),
@@ -163,33 +160,6 @@ class ExperimentAdmin(SteppedExperiments, AuditedAdmin[Experiment]):
                 f"{name}/<slug:picture>.<slug:form>", seen(pages.export), name=f"experiments_experiment_{name}_picture"
             ),
         ]
-
-    def analyse(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Ask a worker for a look; the page waits for it."""
-        from experiments import tasks  # brings the engine along, which no other page needs
-
-        row = self.to_change(request, pk)
-        if request.method != "POST":
-            return HttpResponse(status=405, headers={"Allow": "POST"})
-        newest = row.looks.order_by("-number").values_list("number", flat=True).first() or 0
-        try:
-            tasks.analyse.delay(experiment_id=row.pk)
-        except tasks.analyse.OperationalError:
-            messages.error(
-                request, "The queue of the workers does not answer. Nothing was asked for; try again in a minute."
-            )
-            return HttpResponseRedirect(self.address(row, "results"))
-        return HttpResponseRedirect(f"{self.address(row, 'results')}?after={newest}")
-
-    def results(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return results.page(request, self.to_see(request, pk), may_change=self.has_change_permission(request))
-
-    def newest(self, request: HttpRequest, pk: int) -> JsonResponse:
-        row = self.to_see(request, pk)
-        return JsonResponse({"number": row.looks.order_by("-number").values_list("number", flat=True).first() or 0})
-
-    def picture(self, request: HttpRequest, pk: int, picture: str, form: str) -> HttpResponse:
-        return results.export(request, self.to_see(request, pk), picture, form)
 
 
 def time_left(row: Experiment) -> str:

@@ -1,98 +1,157 @@
 """The page of an experiment's result: sentence, picture, table; every look of the past can be opened."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from experiments import page as shapes
-from experiments.models import Experiment, Look
-from firstlight.console import words
+from experiments.models import Experiment, Look, Progress
+from experiments.page import Choice, Json, records
 from firstlight.console.pictures import exported
 from firstlight.metrics.models import Kind, Metric
 
+LISTED = 50  # looks and comments that the page shows
 
-def page(request: HttpRequest, experiment: Experiment, *, may_change: bool) -> HttpResponse:
-    look = _look(request, experiment)
+
+@dataclass(frozen=True)
+class Reading:
+    """One look and how it is looked at; what page, report and export have in common."""
+
+    experiment: Experiment
+    look: Look | None
+    choice: Choice
+
+    @classmethod
+    def of(cls, request: HttpRequest, experiment: Experiment) -> "Reading":
+        prefetch_related_objects([experiment], "arms", "ramp", "phases", "scenarios", "measured__metric")
+        asked = request.GET.get("look")
+        look = _look(experiment, asked)
+        return cls(experiment, look, Choice.of(request.GET, look.number if look and asked is not None else None))
+
+    @cached_property
+    def results(self) -> Json:
+        assert self.look is not None
+        stored = self.look.results
+        return shapes.whole(stored, _shares(stored) if shapes.is_old(stored) else frozenset())
+
+    @cached_property
+    def sections(self) -> list[shapes.Section]:
+        return shapes.sections(self.results, self.choice) if self.look else []
+
+    @cached_property
+    def records(self) -> list[shapes.Section]:
+        """Plan, course and looks, as the database has them now."""
+        experiment = self.experiment
+        arms, measured = list(experiment.arms.all()), list(experiment.measured.all())
+        looks = list(experiment.looks.order_by("-number").defer("results")[:LISTED])
+        return [
+            records.plan(experiment, arms, measured),
+            records.course(experiment.phases.all(), experiment.ramp.all()),
+            *([records.history(looks, self.look)] if looks else []),
+        ]
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What every form of the page says."""
+        known = {
+            "experiment": self.experiment,
+            "look": self.look,
+            "choice": self.choice,
+            "decided": records.decided(self.experiment, list(self.experiment.arms.all())),
+            "records": self.records,
+        }
+        return known | (self._found() if self.look else {})
+
+    def _found(self) -> dict[str, Any]:
+        assert self.look is not None
+        results = self.results
+        checks = shapes.health(results)
+        return {
+            "verdict": results["verdict"],
+            "verdict_tone": shapes.verdict_tone(self.look.verdict),
+            "health": checks,
+            "health_sentence": shapes.health_sentence(checks),
+            "figures": shapes.figures(results),
+            "sections": [s for s in self.sections if not s.is_missing],
+            "missing": [s for s in self.sections if s.is_missing],
+            "is_old": shapes.is_old(results),
+            "pictures": [picture for section in self.sections for picture in section.pictures],
+            "sql": results["sql"],
+        }
+
+
+def page(
+    request: HttpRequest, experiment: Experiment, *, may_change: bool, refusal: str = "", said: str = ""
+) -> HttpResponse:
+    """`refusal`: why what was `said` could not be written down."""
+    reading = Reading.of(request, experiment)
+    running = Progress.objects.filter(experiment=experiment, finished_at=None).first()
     context = {
         **admin.site.each_context(request),
         "title": experiment.name,
         "opts": Experiment._meta,
-        "experiment": experiment,
         "object": experiment,
-        "look": look,
-        "looks": list(experiment.looks.order_by("-number").defer("results")[:50]),
         "may_change": may_change,
-        "settings": _settings(experiment),
+        "may_comment": request.user.has_perm("experiments.add_comment"),
+        "comments": list(experiment.comments.order_by("-at", "-pk")[:LISTED])[::-1],
+        "refusal": refusal,
+        "said": said,
+        "longest": 10_000,
+        "progress": running,
         "export": reverse("admin:experiments_experiment_results", args=[experiment.pk]),
-        "query": f"?look={look.number}" if look else "",
-        "after": _number(request.GET.get("after")),
-        **(_found(look) if look else {}),
+        "after": _awaited(request, reading, running),
+        **reading.context,
     }
-    return TemplateResponse(request, "experiments/results.html", context)
+    return TemplateResponse(request, "experiments/results.html", context, status=422 if refusal else 200)
+
+
+def _awaited(request: HttpRequest, reading: Reading, running: Progress | None) -> int | None:
+    """Number of the look after which the next is waited for; None when nobody asked for one."""
+    asked = _number(request.GET.get("after"))
+    if asked is None and running is not None and reading.choice.look is None:
+        return reading.look.number if reading.look else 0
+    return asked
 
 
 def export(request: HttpRequest, experiment: Experiment, picture: str, form: str) -> HttpResponse:
-    look = _look(request, experiment)
-    return exported(shapes.pictures(look.results) if look else [], picture, form, name=experiment.key)
+    reading = Reading.of(request, experiment)
+    found = [p for section in reading.sections for p in section.pictures]
+    return exported(found, picture, form, name=experiment.key)
 
 
-def _found(look: Look) -> dict[str, Any]:
-    results = look.results
-    keys = [m["metric"] for m in results["metrics"]]
+def progress(experiment: Experiment) -> dict[str, Any]:
+    """How far the analysis has come, for the bar that asks every other second."""
+    newest = experiment.looks.order_by("-number").values_list("number", flat=True).first() or 0
+    found = Progress.objects.filter(experiment=experiment).first()
+    if found is None:
+        return {"number": newest}
     return {
-        "verdict": results["verdict"],
-        "verdict_tone": shapes.verdict_tone(look.verdict),
-        "health": results["health"],
-        "figures": shapes.figures(results),
-        "pictures": shapes.pictures(results),
-        "blocks": shapes.table(results, _shares(keys)),
-        "control": shapes.arm_name(results, results["control"]),
-        "sql": results.get("sql", ""),
+        "number": newest,
+        "stage": found.stage,
+        "share": found.share,
+        "finished": found.finished_at is not None,
+        "failure": found.failure,
     }
 
 
-def _shares(keys: list[str]) -> frozenset[str]:
-    """Metrics whose mean is a percentage: a share of units, or a ratio of like to like."""
-    metrics = Metric.objects.filter(key__in=keys)
+def _shares(results: Json) -> frozenset[str]:
+    """Of a look that kept no definitions: metrics whose mean is a share of units, or a ratio of like to like."""
+    metrics = Metric.objects.filter(key__in=[m["metric"] for m in results["metrics"]])
     like = (m for m in metrics if m.kind == Kind.RATIO and m.numerator_value == m.denominator_value)
     return frozenset(m.key for m in metrics if m.kind == Kind.PROPORTION) | {m.key for m in like}
 
 
-def _settings(experiment: Experiment) -> list[tuple[str, str]]:
-    arms = [
-        f"{arm.key} ({words.percent(float(arm.weight))}) {arm.parameters or ''}".strip()
-        for arm in experiment.arms.all()
-    ]
-    layer = (
-        f"{experiment.layer}, buckets {experiment.first_bucket} to {experiment.end_bucket - 1}"
-        if experiment.layer
-        else "overlaps with every other"
-    )
-    return [
-        ("Key", experiment.key),
-        ("Hypothesis", experiment.hypothesis or words.BLANK),
-        ("Owner", str(experiment.owner or words.BLANK)),
-        ("Scenarios", words.listing([s.name for s in experiment.scenarios.all()]) or words.BLANK),
-        ("Unit", experiment.get_unit_display()),
-        ("Takes part", words.percent(float(experiment.coverage))),
-        ("Layer", layer),
-        ("Arms", "; ".join(arms) or words.BLANK),
-        ("Confidence", words.percent(float(experiment.confidence))),
-        ("Plan", words.plural(experiment.planned_days, "day")),
-        ("Started", f"{experiment.started_at:%-d %B %Y, %H:%M} UTC" if experiment.started_at else "not yet"),
-        ("Stopped", f"{experiment.stopped_at:%-d %B %Y, %H:%M} UTC" if experiment.stopped_at else words.BLANK),
-    ]
-
-
-def _look(request: HttpRequest, experiment: Experiment) -> Look | None:
+def _look(experiment: Experiment, asked: str | None) -> Look | None:
     """The one asked for by number, else the newest; 404 for a number that was never taken."""
-    number = request.GET.get("look")
-    if number is None:
+    if asked is None:
         return experiment.looks.order_by("-number").first()
-    found = experiment.looks.filter(number=_number(number) or 0).first()
+    found = experiment.looks.filter(number=_number(asked) or 0).first()
     if found is None:
         raise Http404("There is no such look.")
     return found

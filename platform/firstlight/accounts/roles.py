@@ -17,6 +17,7 @@ PLANS = (
 )
 OWN = "notices.subscription"  # everybody's own, and nobody else's
 OUT = "exports.job"  # data that leaves the house
+SAY = "experiments.comment"  # stands as it was said: nobody changes or deletes it
 SHELVES = "catalog.scenario catalog.item catalog.merchant catalog.category"
 
 MAY: dict[Role, dict[str, str]] = {  # {verbs: models}
@@ -24,19 +25,21 @@ MAY: dict[Role, dict[str, str]] = {  # {verbs: models}
     Role.PRODUCT_MANAGER: {
         "view": f"{EVERYTHING} {OWN} {OUT} accounts.auditentry",
         "add change": f"{PLANS} {SHELVES} {OWN} {OUT}",
+        "add": SAY,
         # lines of a draft
         "delete": f"experiments.arm experiments.experimentmetric experiments.furtherlayer experiments.rampstage {OWN}",
     },
     # reads all and defines what is measured
     Role.ANALYST: {
         "view": f"{EVERYTHING} {OWN} {OUT} accounts.auditentry",
+        "add": SAY,
         "add change": f"metrics.metric {OWN} {OUT}",
         "delete": OWN,
     },
     # keeps it running: keys and catalogue, and may start and stop what others planned
     Role.OPERATOR: {
         "view": f"{EVERYTHING} {OWN} accounts.auditentry accounts.apikey notices.webhook notices.delivery",
-        "add": f"accounts.apikey notices.webhook {SHELVES} {OWN}",
+        "add": f"accounts.apikey notices.webhook {SHELVES} {OWN} {SAY}",
         "change": f"accounts.apikey notices.webhook {SHELVES} {OWN} experiments.experiment bandits.campaign",
         "delete": OWN,
     },

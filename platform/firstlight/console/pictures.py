@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,20 +47,30 @@ def exported(pictures: Sequence[Picture], key: str, form: str, *, name: str) -> 
     return answer
 
 
+def inlined(picture: Picture, *, width: int = WIDTH) -> str:
+    """The drawing alone, as an SVG that lies in its own address (`data:`): nothing to fetch, and nothing in it acts."""
+    found = str(vl_convert.vegalite_to_svg(_definition(picture, width, padding=4)))
+    return f"data:image/svg+xml;base64,{b64encode(found.encode()).decode()}"
+
+
+def printed(picture: Picture, *, width: int = WIDTH) -> bytes:
+    """The drawing alone, as PNG for paper (about 200 dots an inch over the width of a page)."""
+    return bytes(vl_convert.vegalite_to_png(_definition(picture, width, padding=4), scale=1.75))
+
+
 def _drawn(picture: Picture, form: str) -> bytes | str:
     if form == "csv":
         return _table(picture.rows)
-    spec = {
-        **picture.spec,
-        "width": WIDTH,
-        "padding": 24,
-        "config": {**THEMES["light"], "background": "white"},
-        "title": {"text": picture.title, "anchor": "start", "fontSize": 16, "offset": 18},
-    }
-    text = json.dumps(spec)
+    title = {"text": picture.title, "anchor": "start", "fontSize": 16, "offset": 18}
+    text = _definition(picture, WIDTH, padding=24, title=title)
     if form == "svg":
         return str(vl_convert.vegalite_to_svg(text))
     return bytes(vl_convert.vegalite_to_png(text, scale=2))
+
+
+def _definition(picture: Picture, width: int, **more: Any) -> str:
+    light = {**THEMES["light"], "background": "white"}
+    return json.dumps({**picture.spec, "width": width, "config": light, **more})
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:

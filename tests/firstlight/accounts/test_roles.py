@@ -28,6 +28,8 @@ def member(role: Role) -> User:
         ("experiments.change_experiment", True, False, True, False),
         ("experiments.delete_arm", True, False, False, False),
         ("experiments.change_look", False, False, False, False),
+        ("experiments.add_comment", True, True, True, False),
+        ("experiments.change_comment", False, False, False, False),
         ("bandits.add_campaign", True, False, False, False),
         ("objectives.add_weights", True, False, False, False),
         ("metrics.add_metric", True, True, False, False),

@@ -25,14 +25,20 @@
     }).observe(document.getElementById("main") || document.body);
   };
 
-  // An analysis was asked for: look every two seconds whether it has come, for a minute.
+  // An analysis was asked for: ask every two seconds how far it has come. A minute without a step forward is too long.
   const wait = (place) => {
-    const until = Date.now() + 60_000;
+    let until = Date.now() + 60_000, step = "";
+    const bar = place.querySelector("progress"), stage = place.querySelector("[data-stage]");
+    const end = (text) => { place.textContent = text; };
     const ask = async () => {
       const answer = await fetch(place.dataset.waiting).then((r) => r.json()).catch(() => ({}));
       if (answer.number > Number(place.dataset.after)) return window.location.replace(window.location.pathname);
-      if (Date.now() < until) return setTimeout(ask, 2_000);
-      place.textContent = place.dataset.late;
+      if (answer.failure && answer.finished) { place.classList.add("fl-worse"); return end(answer.failure); }
+      if (answer.stage && !answer.finished && stage) stage.textContent = `Analysis: ${answer.stage}.`;
+      if (answer.share >= 0 && bar) bar.value = answer.share;
+      if (`${answer.stage} ${answer.share}` !== step) { step = `${answer.stage} ${answer.share}`; until = Date.now() + 60_000; }
+      if (Date.now() < until && !(answer.finished && answer.share === 1)) return setTimeout(ask, 2_000);
+      end(place.dataset.late);
     };
     setTimeout(ask, 1_000);
   };

@@ -1,0 +1,119 @@
+"""The table of all metrics, and for who asks, everything else that is known of each estimate."""
+
+from experiments.page import stored
+from experiments.page.choice import Choice
+from experiments.page.shapes import Cell, Row, Section, Table, group, heads, row
+from experiments.page.stored import ROLES, Json, arm_name
+from firstlight.console import words
+
+
+def section(results: Json, choice: Choice) -> Section:
+    return Section("metrics", "All metrics", tables=[_main(results, choice), *_more(results)])
+
+
+def _main(results: Json, choice: Choice) -> Table:
+    names = heads(
+        "Arm", "#Units", "#Mean", "#Difference", "#Lift", "#Interval", "#p", "#Adjusted p", "Guardrail"
+    )  # fmt: skip
+    rows = [one for metric in results["metrics"] for one in _block(results, metric, choice)]
+    caption = f"Every metric against {arm_name(results, results['control'])}"
+    return Table(caption, names, rows)
+
+
+def _block(results: Json, metric: Json, choice: Choice) -> list[Row]:
+    wanted = "more is better" if metric["direction"] == "increase" else "less is better"
+    found = {e["arm"]: e for e in metric["estimates"]}
+    lines = [_line(results, metric, arm, found.get(arm["arm"]), choice) for arm in metric["arms"]]
+    return [group(metric["name"], f"{ROLES.get(metric['role'], metric['role'])}, {wanted}"), *lines]
+
+
+def _line(results: Json, metric: Json, arm: Json, estimate: Json | None, choice: Choice) -> Row:
+    share = metric["share"]
+    first = [
+        Cell(arm_name(results, arm["arm"]), "control" if arm["arm"] == results["control"] else "", "name"),
+        words.count(arm["units"]),
+        stored.level(arm["mean"], share=share),
+    ]
+    if estimate is None:
+        return row(*first, *[""] * 6)
+    read = stored.reading(estimate, choice.covariates, choice.horizon)
+    change, guardrail = read["lift"], estimate["guardrail"]
+    return row(
+        *first,
+        Cell(stored.difference(read["difference"], share=share), stored.spread(read["difference"], share=share)),
+        *_lift(change, stored.tone(metric, estimate, read)),
+        stored.p(read["p"], estimate.get("log10_p") if read is estimate else None),
+        stored.p(estimate.get("p_adjusted")),
+        guardrail["sentence"] if guardrail else "",
+    )
+
+
+def _lift(change: Json, tone: str) -> list[Cell]:
+    if not stored.is_given(change):
+        return [Cell(words.BLANK), Cell(stored.withheld(change), tone="withheld")]
+    return [Cell(words.lift(change["value"]), tone=tone), Cell(words.lift_interval(change["low"], change["high"]))]
+
+
+def _more(results: Json) -> list[Table]:
+    """Looks of the second version know more of each estimate than one line holds."""
+    found = [(m, e) for m, e in stored.estimates(results) if e.get("readings")]
+    if not found:
+        return []
+    return [_sides(results, found), _worth(results, found)]
+
+
+def _sides(results: Json, found: list[tuple[Json, Json]]) -> Table:
+    names = heads(
+        "Estimate", "#Raw, fixed", "#Raw, sequential", "#Adjusted, fixed", "#Adjusted, sequential", "#Simultaneous",
+        "#Variance saved", "Method",
+    )  # fmt: skip
+    rows = [
+        row(
+            _named(results, m, e),
+            *(_lift_of(_reading(e, *kind)) for kind in KINDS),
+            _lift_of(e.get("simultaneous")),
+            words.percent(e.get("variance_reduction"), 2),
+            str(e["method"]).replace("_", " "),
+        )
+        for m, e in found
+    ]
+    return Table("Every reading of each lift, and with the correction for their number", names, rows, is_folded=True)
+
+
+KINDS = (("raw", "fixed"), ("raw", "sequential"), ("adjusted", "fixed"), ("adjusted", "sequential"))
+
+
+def _worth(results: Json, found: list[tuple[Json, Json]]) -> Table:
+    names = heads(
+        "Estimate", "#Drawn in", "#Site-wide", "#Not capped", "#Without the top 0.1 %", "#Detectable", "#Still open"
+    )
+    rows = [
+        row(
+            _named(results, m, e),
+            stored.lift(e.get("shrunken")),
+            stored.lift(e.get("site_wide")),
+            _lift_of(e.get("uncapped")),
+            _lift_of(e.get("without_top")),
+            words.percent(e.get("detectable"), 2),
+            words.count(sum((e.get("immature") or {}).values())),
+        )
+        for m, e in found
+    ]
+    caption = "What a lift is worth: drawn in for the winner's curse, over the whole site, without capping or outliers"
+    return Table(caption, names, rows, is_folded=True)
+
+
+def _named(results: Json, metric: Json, estimate: Json) -> Cell:
+    return Cell(metric["name"], arm_name(results, estimate["arm"]), "name")
+
+
+def _reading(estimate: Json, covariates: str, horizon: str) -> Json | None:
+    found: Json | None = (estimate["readings"].get(covariates) or {}).get(horizon)
+    return found
+
+
+def _lift_of(found: Json | None) -> str:
+    if not found:
+        return words.BLANK
+    change: Json = found.get("lift", found)
+    return stored.lift(change)

@@ -1,0 +1,79 @@
+"""How each goal settled: the lift of all units so far, day by day, and the bounds its looks have to pass."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from experiments.page import stored
+from experiments.page.choice import Choice
+from experiments.page.shapes import Section
+from experiments.page.stored import Json, arm_name
+from firstlight.console import charts
+from firstlight.console.pictures import Picture
+
+MOST = 4  # goals drawn; more than that is a wall
+
+
+def section(results: Json, choice: Choice) -> Section:
+    ranked = sorted(results["metrics"], key=lambda m: (m["metric"] != choice.metric, m["role"] != "primary"))
+    drawn = [p for m in ranked if (p := _over_time(results, m)) is not None][:MOST]
+    bounds = _bounds(results)
+    if not drawn and bounds is None:
+        return Section(
+            "settling", "How it settled", missing="Two days of exposures draw the first line; come back tomorrow."
+        )
+    return Section("settling", "How it settled", pictures=[*drawn, *([bounds] if bounds else [])])
+
+
+def _over_time(results: Json, metric: Json) -> Picture | None:
+    days = [d for d in results["daily"] if d["metric"] == metric["metric"]]
+    points = [_point(results, d) for d in days if stored.is_given(d["lift"])]
+    if len({p.at for p in points}) < 2:
+        return None
+    rows = [
+        {"day": d["day"], "metric": d["metric"], "arm": d["arm"], "units": d["units"]}
+        | stored.flat("lift", d["lift"])
+        | stored.flat("sequential", _sequential(d))
+        for d in days
+    ]
+    return Picture(
+        f"settling-{metric['metric'].replace('.', '-')}",
+        f"How “{metric['name']}” settled",
+        charts.cumulative(points, title="Lift"),
+        rows,
+        _caption(points),
+    )
+
+
+def _caption(points: Sequence[charts.Point]) -> str:
+    whole = "All units that had come by that day."
+    if any(p.outer_low is not None for p in points):
+        return f"{whole} Pale: the interval that holds at every look; darker: the one that holds at a single look."
+    return f"{whole} The band narrows as they come; only the last day counts."
+
+
+def _point(results: Json, day: Json) -> charts.Point:
+    change, wide = day["lift"], _sequential(day)
+    outer = (wide["low"], wide["high"]) if wide and stored.is_given(wide) else (None, None)
+    when = date.fromisoformat(str(day["day"])[:10])
+    return charts.Point(when, arm_name(results, day["arm"]), change["value"], change["low"], change["high"], *outer)
+
+
+def _sequential(day: Json) -> Json | None:
+    """Interval of the lift that holds at every look."""
+    found = day.get("sequential") or {}
+    inner: Json | None = found.get("lift", found)
+    return inner or None
+
+
+def _bounds(results: Json) -> Picture | None:
+    """The goal's statistic on its way through the bounds; always-valid plans have none."""
+    looks = [one for one in results["sequence"] if one.get("z") is not None]
+    if not any(one.get("statistic") is not None for one in looks):
+        return None
+    crossings = [charts.Crossing(float(x["information"]), float(x["z"]), x.get("statistic")) for x in looks]
+    goal = next((m["name"] for m in results["metrics"] if m["role"] == "primary"), "the goal")
+    caption = (
+        "Line: the goal in standard errors at each look. Outside the dashed bounds it is decided; inside, not yet."
+    )
+    chart = charts.boundary(crossings, title="Standard errors")
+    return Picture("bounds", f"“{goal}” against the bounds of the plan", chart, looks, caption)
