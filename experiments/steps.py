@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from experiments import lifecycle
 from experiments import step_forms as forms
-from experiments.lifecycle import checklist
+from experiments.lifecycle import checklist, review
 from experiments.models import PLANNED, Experiment
 from firstlight.accounts.audited import actor
 from firstlight.accounts.confirmation import Step, SteppedAdmin, confirmed
@@ -164,6 +164,9 @@ STEPS: dict[str, Asked] = {
 }
 
 
+LEADING = ("start", "submit", "approve", "resume", "advance", "decide")  # the first that can be taken stands out
+
+
 @dataclass(frozen=True, slots=True)
 class Button:
     label: str
@@ -176,7 +179,9 @@ def buttons(row: Experiment) -> list[Button]:
     """What can be done with it now, what leads on first."""
     open_now = lifecycle.possible(row)
     names = [name for name in STEPS if name == "copy" or (name in open_now and _makes_sense(row, name))]
-    return [_button(row, name, is_first=i == 0) for i, name in enumerate(names)]
+    leading = next((name for name in LEADING if name in names), "")
+    ordered = sorted(names, key=lambda name: name != leading)
+    return [_button(row, name, leads=name == leading) for name in ordered]
 
 
 def _makes_sense(row: Experiment, name: str) -> bool:
@@ -187,7 +192,7 @@ def _makes_sense(row: Experiment, name: str) -> bool:
         case "approve":
             return not row.reviewed_by
         case "start" | "schedule":
-            return not row.is_template and (row.status != "in_review" or bool(row.reviewed_by))
+            return not row.is_template and not list(review.misses_review(row))
         case "advance" | "roll_back":
             return row.ramp.exists()
         case "ramp_to":
@@ -197,9 +202,9 @@ def _makes_sense(row: Experiment, name: str) -> bool:
     return True
 
 
-def _button(row: Experiment, name: str, *, is_first: bool) -> Button:
+def _button(row: Experiment, name: str, *, leads: bool) -> Button:
     asked = STEPS[name]
-    tone = "stop" if asked.stops else "main" if is_first else ""
+    tone = "main" if leads else "stop" if asked.stops else ""
     return Button(f"{asked.label}…", asked.icon, _address(row, name), tone)
 
 
@@ -240,9 +245,13 @@ def _step(request: HttpRequest, row: Experiment, name: str, asked: Asked) -> Ste
         refusals=(lifecycle.Unable,),
         stops=asked.stops,
         form=form,
-        notes=tuple((item.state.value, item.sentence) for item in checklist.of(row)) if asked.checked else (),
+        notes=_notes(row) if asked.checked and request.method == "GET" else (),
         lands=_landing,
     )
+
+
+def _notes(row: Experiment) -> tuple[tuple[str, str], ...]:
+    return tuple((item.state.value, item.sentence) for item in checklist.of(row, timezone.now()))
 
 
 def _landing(row: Experiment) -> str:

@@ -1,78 +1,25 @@
-"""What must be in order before a start: computed, never ticked. Only `fail` keeps it from starting."""
+"""What should be in order before a start: computed, never ticked. Only what fails keeps it from starting."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from datetime import datetime
+from typing import Any
 
-from experiments.lifecycle import claims, faults, overlaps
-from experiments.models import Experiment, MetricRole, Type
+from experiments.lifecycle import prospects, rules
+from experiments.lifecycle.items import Item, State
+from experiments.models import Experiment, MetricRole
 from firstlight.console import words
 
-
-class State(StrEnum):
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
+__all__ = ["Item", "State", "of", "stored"]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    key: str  # plan, overlap, same_arms, guardrails, hypothesis
-    state: State
-    sentence: str  # what is so, and what to do about it
+def of(experiment: Experiment, at: datetime) -> list[Item]:
+    """The whole list. Reads the lake, so it is asked outside of any lock."""
+    advice = [_guardrails(experiment), _hypothesis(experiment)]
+    return [*rules.items(experiment), *advice, *prospects.items(experiment, at)]
 
 
-def of(experiment: Experiment) -> list[Item]:
-    """Of its plan and its neighbours."""
-    return [*_rules(experiment), _guardrails(experiment), _hypothesis(experiment)]
-
-
-def failures(experiment: Experiment) -> Iterator[str]:
-    """What keeps it from starting, in words; its own faults first and alone, for they may be all there is."""
-    failed = [item.sentence for item in _rules(experiment) if item.state is State.FAIL]
-    yield from failed
-
-
-def _rules(experiment: Experiment) -> list[Item]:
-    """Those that may fail: they ask the database alone, so a start can ask them under its lock."""
-    wrong = list(faults.of(experiment))
-    plan = _judged("plan", wrong, "The plan is complete.")
-    if wrong:
-        return [plan]  # neighbours of half a plan mean nothing
-    crossing = [*overlaps.faults(experiment), *claims.faults(experiment)]
-    return [plan, _judged("overlap", crossing, _beside(experiment)), _same_arms(experiment)]
-
-
-def _judged(key: str, wrong: Iterable[str], otherwise: str) -> Item:
-    said = " ".join(wrong)
-    return Item(key, State.FAIL, said) if said else Item(key, State.OK, otherwise)
-
-
-def _beside(experiment: Experiment) -> str:
-    here = set(experiment.scenarios.values_list("pk", flat=True))
-    beside = [one for one in overlaps.rivals(experiment) if here & {scenario.pk for scenario in one.scenarios.all()}]
-    layers = overlaps.layers_of(experiment)
-    apart = sum(bool(layers & overlaps.layers_of(one)) for one in beside)
-    if not beside:
-        return "Nothing else runs in its scenarios."
-    among = f"{words.plural(len(beside) - apart, 'experiment')} beside it at random"
-    return f"In its scenarios run {among}, and {apart} in its own layers, which keep them apart."
-
-
-def _same_arms(experiment: Experiment) -> Item:
-    """How the last A/A test in one of its scenarios was split."""
-    key, scenarios = "same_arms", experiment.scenarios.all()
-    tests = Experiment.objects.filter(type=Type.AA, scenarios__in=scenarios, looks__isnull=False)
-    last = tests.exclude(pk=experiment.pk).order_by("-started_at").first()
-    if last is None:
-        return Item(key, State.WARN, "No A/A test has run in its scenarios: one shows if units are split as planned.")
-    health = last.looks.order_by("-number")[0].results["health"]
-    failed = [one["sentence"] for one in health if one["check"] == "sample_ratio" and not one["passed"]]
-    if not failed:
-        return Item(key, State.OK, f"The last A/A test, “{last.key}”, was split as planned.")
-    state = State.WARN if experiment.type == Type.AA else State.FAIL  # another one is how a repair is proven
-    found = f"The last A/A test, “{last.key}”, was not split as planned: {failed[0]}"
-    return Item(key, state, f"{found} Find the cause and let a new A/A test pass first.")
+def stored(items: list[Item]) -> list[dict[str, Any]]:
+    """As the trail and the API hold it."""
+    return [{"key": item.key, "state": item.state.value, "sentence": item.sentence} for item in items]
 
 
 def _guardrails(experiment: Experiment) -> Item:

@@ -6,21 +6,30 @@ from typing import Any
 
 from django.db import transaction
 
-from experiments.lifecycle import claims
+from experiments.lifecycle import checklist, claims
 from experiments.lifecycle.rows import opened, written
 from experiments.lifecycle.states import UnableToReview, UnableToSubmit
 from experiments.models import Experiment, Status
 from firstlight.accounts.models import ApiKey
 
 
-@transaction.atomic
 def submit(experiment_id: int, *, actor: str, at: datetime) -> Experiment:
-    """Ask for a review; the plan stands still until it is given. Raises `UnableToSubmit`, `DoesNotExist`."""
+    """Ask for a review; the plan stands still until it is given. Raises `UnableToSubmit`, `DoesNotExist`.
+
+    The trail keeps the checklist as it was: what the reviewer could know.
+    """
+    listed = checklist.stored(checklist.of(Experiment.objects.get(pk=experiment_id), at))
+    return _submit(experiment_id, actor, at, listed)
+
+
+@transaction.atomic
+def _submit(experiment_id: int, actor: str, at: datetime, listed: list[dict[str, Any]]) -> Experiment:
     experiment = opened(experiment_id, "submit", at)
     if experiment.is_template:
         raise UnableToSubmit("A template is never started, so there is nothing to review: copy it.")
     blank: dict[str, Any] = {"reviewed_by": "", "review_note": ""}
-    return written(experiment, "submitted", actor, status=Status.IN_REVIEW, submitted_by=actor, **blank)
+    told = {"checklist": listed}
+    return written(experiment, "submitted", actor, told=told, status=Status.IN_REVIEW, submitted_by=actor, **blank)
 
 
 @transaction.atomic

@@ -110,13 +110,16 @@ def labels(row: Experiment) -> list[str]:
     return [button.label.removesuffix("…") for button in steps.buttons(row)]
 
 
-def test_only_what_leads_on_is_offered() -> None:
-    assert labels(at_state("draft", "a")) == ["Submit", "Schedule", "Start", "Archive", "Copy"]
-    review = at_state("in_review", "b")
-    assert labels(review) == ["Approve", "Return to draft", "Archive", "Copy"]
-    lifecycle.approve(review.pk, actor="eve", at=NOON)
-    review.refresh_from_db()
-    assert labels(review) == ["Return to draft", "Schedule", "Start", "Archive", "Copy"]
+def test_what_leads_on_stands_first_and_nothing_is_offered_that_is_refused() -> None:
+    assert labels(at_state("draft", "a")) == ["Start", "Submit", "Schedule", "Archive", "Copy"]
+    reviewed = draft("b", scenario("search", review_required=True))
+    assert labels(reviewed) == ["Submit", "Archive", "Copy"]
+    lifecycle.submit(reviewed.pk, actor="pm", at=NOON)
+    reviewed.refresh_from_db()
+    assert labels(reviewed) == ["Approve", "Return to draft", "Archive", "Copy"]
+    lifecycle.approve(reviewed.pk, actor="eve", at=NOON)
+    reviewed.refresh_from_db()
+    assert labels(reviewed) == ["Start", "Return to draft", "Schedule", "Archive", "Copy"]
     assert labels(at_state("running", "c")) == ["Pause", "Change the shares", "Stop", "Copy"]
     assert labels(at_state("paused", "d")) == ["Resume", "Change the shares", "Stop", "Copy"]
     assert labels(draft("e", is_template=True)) == ["Archive", "Copy"]

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     NO_SUPPORT = "the logged policy never chose what the other policy would"
     NO_DATA = "no data yet"
     NO_CONTROL = "the control has no units"
+    NO_ANSWER = "the lake does not answer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,17 @@
+"""One line of the checklist."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"  # keeps it from starting
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    key: str  # plan, overlap, same_arms, guardrails, hypothesis, data, targeting, power
+    state: State
+    sentence: str  # what is so, and what to do about it
