@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils import timezone
@@ -214,6 +215,14 @@ def _address(row: Experiment, name: str) -> str:
 
 class SteppedExperiments(SteppedAdmin[Experiment]):
     """Every step of `STEPS` at its address."""
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Experiment | None:
+        """For a form that is saved, locked first: a step taken meanwhile must not be overwritten by it."""
+        found = super().get_object(request, object_id, from_field)
+        if found is None or request.method != "POST" or not connection.in_atomic_block:
+            return found
+        Experiment.objects.select_for_update().get(pk=found.pk)
+        return super().get_object(request, object_id, from_field)
 
     def step_pages(self) -> list[URLPattern]:
         return [

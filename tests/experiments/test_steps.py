@@ -1,8 +1,10 @@
 """The pages of the steps: each asks first, acts by POST alone, and refuses where it was asked."""
 
+from threading import Thread
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -12,6 +14,7 @@ from tests import shop
 from tests.experiments.plans import DAY, NOON, at_state, draft, ramp, scenario
 
 pytestmark = pytest.mark.django_db
+PREFIXES = ("arms", "measured", "ramp", "further_layers")
 
 
 @pytest.fixture(autouse=True)
@@ -159,3 +162,29 @@ def test_scheduled_times_are_of_the_world(manager: Client) -> None:
     manager.post(at("schedule", row), {"start_at": "2036-01-01T10:00"})
     row.refresh_from_db()
     assert row.scheduled_for.isoformat() == "2036-01-01T10:00:00+00:00" and row.scheduled_for > NOON + DAY
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_that_is_saved_waits_for_a_step_and_overwrites_nothing() -> None:
+    """Another connection stops it while the form of its name is on its way."""
+    row = at_state("running")
+    saver = Client()
+    saver.force_login(shop.person("product manager"))
+    sent = {"name": "Newer", "hypothesis": "", "tags": "", "links": "[]", "holdback": "0"}
+    sent |= {f"{prefix}-{kind}_FORMS": "0" for prefix in PREFIXES for kind in ("TOTAL", "INITIAL")}
+    answers: list[Any] = []
+
+    def save() -> None:
+        answers.append(saver.post(at("change", row), sent).status_code)
+        connection.close()
+
+    thread = Thread(target=save)
+    with transaction.atomic():
+        lifecycle.stop(row.pk, actor="pm", at=NOON + DAY)
+        thread.start()
+        thread.join(1)
+        assert thread.is_alive()  # it waits for the row
+    thread.join(20)
+    row.refresh_from_db()
+    assert answers == [302]
+    assert (row.name, row.status, row.stopped_at) == ("Newer", Status.STOPPED, NOON + DAY)
