@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from experiments import lifecycle
 from experiments import step_forms as forms
-from experiments.lifecycle import checklist, review
-from experiments.models import PLANNED, Experiment
+from experiments.lifecycle import checklist, ramps, review
+from experiments.models import PLANNED, Experiment, RampStage
 from firstlight.accounts.audited import actor
 from firstlight.accounts.confirmation import Step, SteppedAdmin, confirmed
 
@@ -90,6 +90,14 @@ STEPS: dict[str, Asked] = {
         "Units meet its arms again, each the one it had.",
         "“{name}” runs again.",
     ),
+    "stop": Asked(
+        "Stop",
+        "stop",
+        "Stop “{name}”?",
+        "No unit is put into its arms any more. What was measured stays; it cannot be started again.",
+        "“{name}” is stopped.",
+        stops=True,
+    ),
     "advance": Asked(
         "Advance the ramp",
         "moving",
@@ -131,14 +139,6 @@ STEPS: dict[str, Asked] = {
         forms.RemoveArmForm,
         stops=True,
     ),
-    "stop": Asked(
-        "Stop",
-        "stop",
-        "Stop “{name}”?",
-        "No unit is put into its arms any more. What was measured stays; it cannot be started again.",
-        "“{name}” is stopped.",
-        stops=True,
-    ),
     "decide": Asked(
         "Decide",
         "gavel",
@@ -165,7 +165,7 @@ STEPS: dict[str, Asked] = {
 }
 
 
-LEADING = ("start", "submit", "approve", "resume", "advance", "decide")  # the first that can be taken stands out
+LEADING = ("start", "submit", "approve", "resume", "decide")  # the first that can be taken stands out
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +194,10 @@ def _makes_sense(row: Experiment, name: str) -> bool:
             return not row.reviewed_by
         case "start" | "schedule":
             return not row.is_template and not list(review.misses_review(row))
-        case "advance" | "roll_back":
-            return row.ramp.exists()
+        case "advance":
+            return row.ramp.exclude(outcome=RampStage.Outcome.ADVANCED).exists()
+        case "roll_back":
+            return ramps.in_force(list(row.ramp.order_by("position"))) is not None
         case "ramp_to":
             return row.coverage < 1
         case "remove_arm":

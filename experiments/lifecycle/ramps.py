@@ -81,7 +81,7 @@ def roll_back(experiment_id: int, *, actor: str, at: datetime, reason: str = "")
     """Back to the coverage of the stage before; from the first to a pause. Raises `UnableToRamp`, `DoesNotExist`."""
     experiment = opened(experiment_id, "roll_back", at)
     stages = list(experiment.ramp.order_by("position"))
-    if _current(stages) is None:
+    if in_force(stages) is None:
         raise UnableToRamp("It has been rolled back already." if stages else "It has no ramp; pause it or stop it.")
     return _roll_back(experiment, stages, at, actor, {"by": actor, "sentence": reason})
 
@@ -121,7 +121,7 @@ def _is_barred(stages: list[RampStage], current: RampStage) -> bool:
     return bool(later) and later[0].outcome == Outcome.ROLLED_BACK
 
 
-def _current(stages: list[RampStage]) -> RampStage | None:
+def in_force(stages: list[RampStage]) -> RampStage | None:
     """The stage that holds; of a ramp that is done its last."""
     done = stages and all(stage.outcome == Outcome.ADVANCED for stage in stages)
     return stages[-1] if done else holding(stages)
@@ -144,7 +144,7 @@ def _advance(
 def _roll_back(
     experiment: Experiment, stages: list[RampStage], at: datetime, actor: str, evidence: dict[str, Any]
 ) -> Experiment:
-    current = _current(stages)
+    current = in_force(stages)
     assert current
     _leave(current, Outcome.ROLLED_BACK, at, evidence)
     told, earlier = {"evidence": evidence}, [stage for stage in stages if stage.position < current.position]

@@ -123,8 +123,8 @@ def test_what_leads_on_stands_first_and_nothing_is_offered_that_is_refused() -> 
     lifecycle.approve(reviewed.pk, actor="eve", at=NOON)
     reviewed.refresh_from_db()
     assert labels(reviewed) == ["Start", "Return to draft", "Schedule", "Archive", "Copy"]
-    assert labels(at_state("running", "c")) == ["Pause", "Change the shares", "Stop", "Copy"]
-    assert labels(at_state("paused", "d")) == ["Resume", "Change the shares", "Stop", "Copy"]
+    assert labels(at_state("running", "c")) == ["Pause", "Stop", "Change the shares", "Copy"]
+    assert labels(at_state("paused", "d")) == ["Resume", "Stop", "Change the shares", "Copy"]
     assert labels(draft("e", is_template=True)) == ["Archive", "Copy"]
     assert labels(at_state("archived", "f")) == ["Copy"]
 
@@ -135,6 +135,11 @@ def test_a_ramp_offers_its_steps() -> None:
     lifecycle.start(row.pk, actor="pm", at=NOON)
     row.refresh_from_db()
     assert {"Advance the ramp", "Cover more", "Roll back", "Remove an arm"} <= set(labels(row))
+    for command in (lifecycle.advance, lifecycle.roll_back):
+        command(row.pk, actor="pm", at=NOON)
+    halted = Experiment.objects.get()
+    assert halted.status == Status.RUNNING
+    assert "Roll back" not in labels(halted) and "Advance the ramp" in labels(halted)
 
 
 @pytest.mark.parametrize("state", list(Status))
