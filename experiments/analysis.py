@@ -1,15 +1,16 @@
 """One look at an experiment: lake -> moments -> reading -> a row that nobody changes."""
 
 import hashlib
-from dataclasses import dataclass, replace
+import json
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 
-from experiments import reading
-from experiments.models import Experiment, ExperimentMetric, Look, Status
-from experiments.reading import Plan, PlannedArm, PlannedMetric
+from experiments import history, progress, reading
+from experiments.models import Decision, Experiment, Look
+from experiments.reading import Cells, Given, Plan
 from firstlight.kernel.windows import Window
 from firstlight.lake import engine, table
 from firstlight.metrics import read
@@ -43,15 +44,19 @@ def look(experiment_id: int, *, at: datetime) -> Look:
     experiment = Experiment.objects.get(pk=experiment_id)
     definitions = _definitions(experiment)
     exposures = exposures_of(experiment, definitions, at=at)
-    plan = plan_of(experiment, exposures.window)
+    plan = Plan.of(experiment, exposures.window)
     digest = _digest(plan, definitions, exposures.scenarios)
     basis = Basis(table.latest_batch(), experiment.status, experiment.phase, digest)
     last = experiment.looks.first()
     if last and last.results.get("basis") == basis.stored():
         return last
+    progress.note(experiment_id, "reading the lake")
     measured = _measure(definitions, exposures, basis.batch)
-    results = reading.read(plan, measured.units, measured.mixed_units, measured.by_day, at=at)
-    return _store(experiment, {**results, "sql": measured.sql, "basis": basis.stored()}, basis, _until(exposures))
+    progress.note(experiment_id, "comparing arms")
+    results = reading.read(plan, _given(experiment, measured, last), at=at)
+    told = {"definitions": {one.key: _plain(one) for one in definitions}, "sql": measured.sql, "basis": basis.stored()}
+    progress.note(experiment_id, "storing the look")
+    return _store(experiment, results | told, basis, _until(exposures))
 
 
 def exposures_of(experiment: Experiment, definitions: list[Definition], *, at: datetime) -> Exposures:
@@ -70,35 +75,16 @@ def exposures_of(experiment: Experiment, definitions: list[Definition], *, at: d
     )
 
 
-def plan_of(experiment: Experiment, window: Window) -> Plan:
-    """What was planned before the start, as the reading takes it. Of an experiment that has started."""
-    assert experiment.started_at is not None
-    measured = experiment.measured.select_related("metric").order_by("pk")
-    return Plan(
-        arms=tuple(PlannedArm(arm.key, str(arm), float(arm.weight)) for arm in experiment.arms.order_by("position")),
-        metrics=tuple(_planned(one) for one in measured),
-        confidence=float(experiment.confidence),
-        started_at=experiment.started_at,
-        planned_days=experiment.planned_days,
-        unit=experiment.unit,
-        window=window,
-        stopped_at=experiment.stopped_at,
-    )
-
-
-def _planned(one: ExperimentMetric) -> PlannedMetric:
-    metric = one.metric
-    values: dict[str, Any] = {"role": one.role, "kind": metric.kind, "direction": metric.direction}
-    return PlannedMetric(
-        key=metric.key, name=metric.name, objective=metric.objective, margin=float(one.margin), **values
-    )
-
-
 def closes_at(experiment: Experiment, definitions: list[Definition]) -> datetime | None:
-    """When the last attribution window of a stopped experiment closes; None while it runs."""
-    if experiment.status != Status.STOPPED or experiment.stopped_at is None:
+    """When the last attribution window closes; None while units still join, or are held back to watch the long run."""
+    if experiment.stopped_at is None or is_watched(experiment):
         return None
     return experiment.stopped_at + timedelta(hours=max((one.window_hours or 0 for one in definitions), default=0))
+
+
+def is_watched(experiment: Experiment) -> bool:
+    """Shipped, with some units held back in the control."""
+    return experiment.decision == Decision.SHIPPED and experiment.holdback > 0
 
 
 def is_open(experiment: Experiment) -> bool:
@@ -120,6 +106,25 @@ def _digest(plan: Plan, definitions: list[Definition], scenarios: tuple[str, ...
 def _measure(definitions: list[Definition], exposures: Exposures, batch: int) -> Measured:
     with engine.events(Window(exposures.window.start, _until(exposures)), until_batch=batch) as events:
         return read.measure(events, definitions, exposures)
+
+
+def _given(experiment: Experiment, measured: Measured, last: Look | None) -> Given:
+    """With what earlier looks at the same phase have spent."""
+    before = last.results if last and last.results.get("plan", {}).get("phase") == experiment.phase else {}
+    return Given(
+        units=measured.units,
+        mixed_units=measured.mixed_units,
+        metrics={key: Cells(by_day=days) for key, days in measured.by_day.items()},
+        number=last.number + 1 if last else 1,
+        sequence=tuple(before.get("sequence", ())),
+        planned_n=before.get("plan", {}).get("planned_n"),
+        past=tuple(history.past_of(experiment)),
+    )
+
+
+def _plain(definition: Definition) -> Any:
+    """As it will be read back: tuples are lists."""
+    return json.loads(json.dumps(asdict(definition)))
 
 
 def _until(exposures: Exposures) -> datetime:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from bandits.models import Campaign, Posterior
 from experiments.models import Arm, Experiment, ExperimentMetric, Look, Status
-from experiments.reading import Plan, read
+from experiments.reading import Cells, Given, Plan, read
 from firstlight.accounts.models import User
 from firstlight.catalog.models import Item, Scenario
 from firstlight.kernel.moments import Moments
@@ -70,7 +70,9 @@ def look(of: Experiment, *, lift: float = 0.2, seed: int = 5) -> Look:
             for key, days in by_day.items():
                 days[where] = Moments.of(drawn[key].astype(float))
     plan = Plan.of(of, Window(of.started_at, at))
-    results = {**read(plan, {a.key: 7_200 for a in of.arms.all()}, 3, by_day, at=at), "sql": "SELECT 1 -- <b>"}
+    cells = {key: Cells(by_day=days) for key, days in by_day.items()}
+    given = Given({a.key: 7_200 for a in of.arms.all()}, 3, cells)
+    results = {**read(plan, given, at=at), "sql": "SELECT 1 -- <b>"}
     found = results["verdict"]
     return Look.objects.create(
         experiment=of,

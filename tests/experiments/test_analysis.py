@@ -83,7 +83,7 @@ def test_the_numbers_are_those_of_the_raw_data(experiment: Experiment) -> None:
     assert [day["units"] for day in look.results["daily"]] == [62, 124, 186, 248, 310]
     assert (look.number, look.batch, look.until) == (1, 1, START + 8 * DAY)
     assert (look.verdict, look.sentence) == (look.results["verdict"]["kind"], look.results["verdict"]["sentence"])
-    assert look.results["sql"].startswith("SELECT")
+    assert "SELECT" in look.results["sql"]
 
 
 def test_nothing_new_is_no_new_look(experiment: Experiment) -> None:
@@ -218,12 +218,13 @@ def test_one_worker_looks_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         looked.append(experiment_id)
 
     monkeypatch.setattr(analysis, "look", look)
-    with locks.alone("analyse", "5"):
-        in_a_session_of_its_own(lambda: tasks.analyse(experiment_id=5))
-        in_a_session_of_its_own(lambda: tasks.analyse(experiment_id=6))
-    assert looked == [6]
-    in_a_session_of_its_own(lambda: tasks.analyse(experiment_id=5))
-    assert looked == [6, 5]
+    busy, free = (Experiment.objects.create(key=key, name=key).pk for key in ("busy", "free"))
+    with locks.alone("analyse", str(busy)):
+        in_a_session_of_its_own(lambda: tasks.analyse(experiment_id=busy))
+        in_a_session_of_its_own(lambda: tasks.analyse(experiment_id=free))
+    assert looked == [free]
+    in_a_session_of_its_own(lambda: tasks.analyse(experiment_id=busy))
+    assert looked == [free, busy]
 
 
 def in_a_session_of_its_own(work: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.reading import Plan, PlannedArm, PlannedMetric, read
+from experiments.reading import Cells, Given, Plan, PlannedArm, PlannedMetric, read
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.windows import Window
 
@@ -21,7 +21,9 @@ VALUE = PlannedMetric("value", "Value", "secondary", "mean", "increase", "platfo
 RATE = PlannedMetric("rate", "Click rate", "secondary", "ratio", "increase", "user", 0.02)
 SLOW = PlannedMetric("slow", "Slow answers", "guardrail", "mean", "decrease", "user", 0.05)
 ARMS = (PlannedArm("control", "Control", 0.5), PlannedArm("new", "New", 0.5))
-PLAN = Plan(ARMS, (CLICKED, VALUE, RATE, SLOW), 0.95, START, 7, "user_id", Window(START, END))
+PLAN = Plan(
+    ARMS, (CLICKED, VALUE, RATE, SLOW), 0.95, START, 7, "user_id", Window(START, END), analysis="fixed", cuped=False
+)
 
 Raw = dict[str, dict[tuple[str, date], np.ndarray[Any, Any]]]
 
@@ -45,17 +47,20 @@ def look(
     raw: Raw, plan: Plan = PLAN, units: tuple[int, int] = (7_000, 7_000), mixed: int = 3, at: datetime = LATER
 ) -> dict[str, Any]:
     by_day = {metric: {at: Moments.of(values) for at, values in days.items()} for metric, days in raw.items()}
-    found = read(plan, dict(zip(("control", "new"), units, strict=True)), mixed, by_day, at=at)
+    cells = {key: Cells(by_day=days) for key, days in by_day.items()}
+    found = read(plan, Given(dict(zip(("control", "new"), units, strict=True)), mixed, cells), at=at)
     return json.loads(json.dumps(found, allow_nan=False))  # type: ignore[no-any-return]
 
 
 def test_it_has_the_fields_that_page_and_api_read(raw: Raw) -> None:
     found = look(raw)
-    setting = {"unit", "control", "arms", "window", "confidence", "analysis"}
-    assert set(found) == setting | {"mixed_units", "health", "metrics", "daily", "verdict"}
+    setting = {"version", "unit", "control", "arms", "window", "confidence", "analysis", "plan", "mixed_units"}
+    assert set(found) == setting | {"health", "metrics", "daily", "sequence", "verdict"}
     assert found["window"] == {"start": "2026-11-01T00:00:00+00:00", "end": "2026-11-08T00:00:00+00:00"}
     assert found["arms"][1] == {"key": "new", "name": "New", "weight": 0.5, "units": 7_000}
-    assert [check["check"] for check in found["health"]] == ["sample_ratio", "several_arms", "exposures"]
+    checks = [check["check"] for check in found["health"]]
+    assert checks[:4] == ["sample_ratio", "sample_ratio_segments", "several_arms", "exposures"]
+    assert checks[4:] == ["pre_exposure", "covariates", "immature", "low_power", "outliers"]
     assert found["verdict"]["kind"] in {"ship", "keep running", "end", "abort", "cannot tell"}
     (estimate,) = found["metrics"][3]["estimates"]
     assert set(estimate["guardrail"]) == {"state", "p", "sentence"}
@@ -110,7 +115,10 @@ def test_less_is_better_turns_the_verdict_and_no_figure(raw: Raw) -> None:
     more = look(raw, replace(PLAN, metrics=(CLICKED,)))
     less = look(raw, replace(PLAN, metrics=(replace(CLICKED, direction="decrease"),)))
     assert (more["verdict"]["kind"], less["verdict"]["kind"]) == ("ship", "abort")
-    assert more["metrics"][0]["estimates"] == less["metrics"][0]["estimates"]
+    (up,), (down,) = more["metrics"][0]["estimates"], less["metrics"][0]["estimates"]
+    chances = [one.pop("bayes")["chance_to_win"] for one in (up, down)]  # to win is what is wanted
+    assert sum(chances) == pytest.approx(1)
+    assert up == down
 
 
 def test_several_goals_are_corrected_for_their_number(raw: Raw) -> None:

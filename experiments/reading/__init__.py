@@ -1,0 +1,86 @@
+"""From the moments of every arm to all that a look stores. Pure.
+
+plan + what was read -> comparisons -> health checks -> verdict -> the JSON of `Look.results`
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from experiments import verdict
+from experiments.reading import over_time, stored
+from experiments.reading.balance import balance
+from experiments.reading.checks import checks
+from experiments.reading.given import Cells, Given, Totals, totals
+from experiments.reading.plan import Plan, PlannedArm, PlannedMetric
+from experiments.reading.rows import Row, finding, rows
+from experiments.reading.sequence import Course, course
+
+__all__ = ["VERSION", "Cells", "Given", "Plan", "PlannedArm", "PlannedMetric", "read"]
+
+VERSION = 2  # of the form of the results; looks without one are older
+
+
+def read(plan: Plan, given: Given, *, at: datetime) -> dict[str, Any]:
+    """`Look.results` without the query's text, the definitions and the basis."""
+    whole = {metric.key: totals(plan, metric, given.metrics.get(metric.key, Cells())) for metric in plan.metrics}
+    units = sum(given.units.get(arm.key, 0) for arm in plan.arms)
+    here = course(plan, given, units, at)
+    balanced = balance(plan, whole)
+    found = rows(plan, whole, given, here, balanced.off)
+    failed = checks(plan, given, found, balanced, at)
+    decided = verdict.decide(
+        [finding(row) for row in found], failed, _progress(plan, here, units, at), plan.confidence, plan.question
+    )
+    return {
+        "version": VERSION,
+        "unit": plan.unit,
+        "control": plan.control.key,
+        "arms": [
+            {"key": arm.key, "name": arm.name, "weight": arm.weight, "units": given.units.get(arm.key, 0)}
+            for arm in plan.arms
+        ],
+        "window": {"start": plan.window.start.isoformat(), "end": plan.window.end.isoformat()},
+        "mixed_units": given.mixed_units,
+        "confidence": plan.confidence,
+        "analysis": ANALYSES[plan.analysis],
+        "plan": stored.plan(plan, here.planned_n),
+        "health": [{"check": c.check, "passed": c.passed, "p": c.p, "sentence": c.sentence} for c in failed],
+        "metrics": _metrics(plan, whole, given, found),
+        "daily": over_time.days(plan, given, whole, here, balanced.off),
+        "sequence": _sequence(given, here, found),
+        "verdict": {"kind": decided.kind.value, "sentence": decided.sentence, "reasons": list(decided.reasons)},
+    }
+
+
+ANALYSES = {"group_sequential": "group sequential", "always_valid": "always valid", "fixed": "fixed horizon"}
+
+
+def _metrics(plan: Plan, whole: Mapping[str, Totals], given: Given, found: Sequence[Row]) -> list[dict[str, Any]]:
+    return [
+        stored.metric(
+            metric,
+            plan,
+            whole[metric.key],
+            given.metrics.get(metric.key, Cells()),
+            [row for row in found if row.metric is metric],
+        )
+        for metric in plan.metrics
+    ]
+
+
+def _progress(plan: Plan, here: Course, units: int, at: datetime) -> verdict.Progress:
+    share = min(1.0, units / plan.planned_units) if plan.planned_units else 1.0
+    return verdict.Progress(
+        plan.days(at), plan.planned_days, plan.stopped_at is not None, here.is_sequential, plan.least_days, share
+    )
+
+
+def _sequence(given: Given, here: Course, found: Sequence[Row]) -> list[dict[str, Any]]:
+    """Every look at this phase: what it asked for, and where each goal stood."""
+    goals = [row for row in found if row.metric.role == "primary"]
+    this = {"number": here.number, "at": here.at.isoformat(), "information": here.information, "z": here.z}
+    return [
+        *given.sequence,
+        *({**this, "metric": row.metric.key, "arm": row.arm.key, "statistic": row.statistic} for row in goals),
+    ]

@@ -1,0 +1,59 @@
+"""Is the loss of a guardrail surely smaller than its margin, at this look among many? One-sided, alpha not divided."""
+
+from math import copysign, exp, log
+
+from scipy.special import ndtri_exp
+
+from experiments.reading.compared import few
+from experiments.reading.plan import PlannedMetric
+from experiments.reading.sequence import Course
+from experiments.stats import finish, newcombe, welch
+from experiments.stats.finish import Readings
+from experiments.stats.guardrails import Guardrail, State
+from experiments.stats.tails import Evidence, Tail
+from firstlight.kernel.moments import Moments
+from firstlight.kernel.withheld import Withheld
+
+
+def guarded(
+    metric: PlannedMetric, readings: Readings, pair: tuple[Moments, Moments], i: int, course: Course
+) -> Guardrail | Withheld:
+    """Row `i` of the readings in force, of the arms in `pair`.
+
+    The bar is control - sign·margin·|control|, with the control's own error counted.
+    """
+    found = _evidence(metric, readings, pair, i)
+    if isinstance(found, Withheld):
+        return found
+    n = pair[0].n + pair[1].n
+    above, below = (_at_this_look(tail, n, course) for tail in (found.above(), found.below()))
+    held, broken = (above, below) if metric.sign > 0 else (below, above)
+    return Guardrail(_state(held, broken, course.alpha), held, broken)
+
+
+def _evidence(metric: PlannedMetric, readings: Readings, pair: tuple[Moments, Moments], i: int) -> Evidence | Withheld:
+    control = finish.level(readings, i, of="control", n=pair[0].n)
+    treatment = finish.level(readings, i, of="treatment", n=pair[1].n)
+    if isinstance(control, Withheld):
+        return control
+    if isinstance(treatment, Withheld):
+        return treatment
+    factor = 1 - metric.sign * metric.margin * copysign(1.0, control.value)
+    if metric.kind in ("proportion", "retention") and (shares := few(*pair)):
+        return newcombe.evidence(*shares, factor=factor)
+    return welch.evidence(control, treatment, factor=factor)
+
+
+def _at_this_look(tail: Tail, n: int, course: Course) -> Tail:
+    """A one-sided p with what every look before has spent: half the two-sided level of the same statistic."""
+    if not course.is_sequential:
+        return tail
+    z = -float(ndtri_exp(tail.log10_p * log(10)))
+    ln_p = course.ln_p(z, n) - log(2)
+    return Tail.of_log(ln_p if z > 0 else log(1 - exp(ln_p)))
+
+
+def _state(held: Tail, broken: Tail, alpha: float) -> State:
+    if held.p < alpha:
+        return State.NOT_WORSE
+    return State.WORSE if broken.p < alpha else State.NOT_SETTLED

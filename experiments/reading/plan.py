@@ -1,0 +1,160 @@
+"""What was planned before the start, as the reading takes it. Pure values; `of` reads them off the models."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from experiments.verdict import Question
+from firstlight.kernel.windows import Window
+
+if TYPE_CHECKING:
+    from experiments.models import Arm, Experiment, ExperimentMetric
+
+LEAST_DAYS = 7  # before which nothing ships: each day of the week is seen once
+QUESTIONS = {"aa": Question.SAME, "holdout": Question.WORTH}
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedArm:
+    key: str
+    name: str
+    weight: float  # share of the units, in the phase in force
+    objective_weights: tuple[float, float, float] | None = None  # user, merchant, platform; None: the scenario's
+
+    @classmethod
+    def of(cls, arm: "Arm", weights: dict[str, float]) -> "PlannedArm":
+        own = arm.objective_weights
+        interests = (float(own["user"]), float(own["merchant"]), float(own["platform"])) if own else None
+        return cls(arm.key, arm.name or arm.key, float(weights.get(arm.key, arm.weight)), interests)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMetric:
+    key: str
+    name: str
+    role: str  # primary, secondary or guardrail
+    kind: str  # proportion, mean, ratio, quantile, retention or funnel
+    direction: str  # increase or decrease: what is wanted
+    objective: str
+    margin: float  # of a guardrail, as a share of the control
+
+    @classmethod
+    def of(cls, one: "ExperimentMetric") -> "PlannedMetric":
+        metric = one.metric
+        return cls(
+            metric.key, metric.name, one.role, metric.kind, metric.direction, metric.objective, float(one.margin)
+        )
+
+    @property
+    def sign(self) -> int:
+        return 1 if self.direction == "increase" else -1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    arms: tuple[PlannedArm, ...]  # control first
+    metrics: tuple[PlannedMetric, ...]
+    confidence: float
+    started_at: datetime
+    planned_days: int
+    unit: str  # column of the event table
+    window: Window  # of exposures that were read
+    stopped_at: datetime | None = None
+    type: str = "ab"
+    analysis: str = "group_sequential"
+    spending: str = "obrien_fleming"
+    correction: str = "holm"
+    prior: str = "history"
+    prior_mean: float = 0.0  # of an own prior, on the lift
+    prior_sd: float = 0.05  # likewise
+    cuped: bool = True
+    planned_units: int | None = None  # of all arms; None: what the days bring
+    phase: int = 1
+    phase_started_at: datetime | None = None  # None: with the experiment
+    cluster: str = ""
+    shipped_arm: str = ""  # shipped, with units held back to watch the long run
+
+    @classmethod
+    def of(cls, experiment: "Experiment", window: Window) -> "Plan":
+        """Of a started one, as it stands in the database; shares of units are those of the phase in force."""
+        assert experiment.started_at is not None
+        phase = experiment.phases.filter(number=experiment.phase).first()
+        weights = phase.weights if phase else {}
+        return cls(
+            arms=tuple(PlannedArm.of(arm, weights) for arm in experiment.arms.order_by("position")),
+            metrics=tuple(PlannedMetric.of(one) for one in experiment.measured.select_related("metric").order_by("pk")),
+            confidence=float(experiment.confidence),
+            started_at=experiment.started_at,
+            planned_days=experiment.planned_days,
+            unit=experiment.unit,
+            window=window,
+            stopped_at=experiment.stopped_at,
+            type=experiment.type,
+            analysis=experiment.analysis,
+            spending=experiment.spending,
+            correction=experiment.correction,
+            prior=experiment.prior,
+            prior_mean=experiment.prior_mean,
+            prior_sd=experiment.prior_sd,
+            cuped=experiment.cuped,
+            planned_units=experiment.planned_units,
+            phase=experiment.phase,
+            phase_started_at=phase.started_at if phase else None,
+            cluster=experiment.cluster,
+            shipped_arm=experiment.shipped_arm if experiment.holdback else "",
+        )
+
+    @property
+    def control(self) -> PlannedArm:
+        return self.arms[0]
+
+    @property
+    def treatments(self) -> tuple[PlannedArm, ...]:
+        return self.arms[1:]
+
+    @property
+    def goals(self) -> tuple[PlannedMetric, ...]:
+        return tuple(metric for metric in self.metrics if metric.role == "primary")
+
+    @property
+    def n_goals(self) -> int:
+        """Comparisons that decide, at least 1."""
+        return max(1, len(self.goals) * len(self.treatments))
+
+    @property
+    def alpha(self) -> float:
+        return 1 - self.confidence
+
+    @property
+    def is_sequential(self) -> bool:
+        return self.analysis != "fixed"
+
+    @property
+    def question(self) -> Question:
+        return Question.LASTING if self.shipped_arm else QUESTIONS.get(self.type, Question.BETTER)
+
+    @property
+    def ends_at(self) -> datetime:
+        """As planned, not as it came."""
+        return self.started_at + timedelta(days=self.planned_days)
+
+    @property
+    def least_days(self) -> int:
+        """Run time before which nothing ships."""
+        return min(LEAST_DAYS, self.planned_days)
+
+    def days(self, at: datetime) -> float:
+        """Run by then, or by the stop."""
+        return (min(at, self.stopped_at or at) - self.started_at) / timedelta(days=1)
+
+    def information(self, at: datetime, units: int) -> float:
+        """Share of what the plan shall bring that has come by then: of its units, or else of its time.
+
+        Over 1 past the plan. By time the earlier looks weigh less than their units do as a rule, for most units come
+        early; the bounds err to the safe side then, for statistics are more alike than they take them to be.
+        """
+        if self.planned_units:
+            return units / self.planned_units
+        begun = self.phase_started_at or self.started_at
+        span = max(self.ends_at - begun, timedelta(days=1))
+        return (min(at, self.stopped_at or at) - begun) / span
