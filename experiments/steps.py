@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from experiments import lifecycle
 from experiments import step_forms as forms
-from experiments.lifecycle import checklist, ramps, review
+from experiments.lifecycle import checklist, ramps, rules
+from experiments.lifecycle.items import REVIEW
 from experiments.models import PLANNED, Experiment, RampStage
 from firstlight.accounts.audited import actor
 from firstlight.accounts.confirmation import Step, SteppedAdmin, confirmed
@@ -193,7 +194,7 @@ def _makes_sense(row: Experiment, name: str) -> bool:
         case "approve":
             return not row.reviewed_by
         case "start" | "schedule":
-            return not row.is_template and not list(review.misses_review(row))
+            return not row.is_template and not list(rules.misses_review(row))
         case "advance":
             return row.ramp.exclude(outcome=RampStage.Outcome.ADVANCED).exists()
         case "roll_back":
@@ -262,7 +263,9 @@ def _step(request: HttpRequest, row: Experiment, name: str, asked: Asked) -> Ste
 
 
 def _notes(row: Experiment) -> tuple[tuple[str, str], ...]:
-    return tuple((item.state.value, item.sentence) for item in checklist.of(row, timezone.now()))
+    """The checklist; a review that is missing offers no start, and needs no words on the way to it."""
+    listed = checklist.of(row, timezone.now())
+    return tuple((item.state.value, item.sentence) for item in listed if item.key != REVIEW)
 
 
 def _landing(row: Experiment) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+REVIEW = "review"  # the key of the line that a review itself takes away
+
 
 class State(StrEnum):
     OK = "ok"
@@ -12,6 +14,6 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    key: str  # plan, overlap, same_arms, guardrails, hypothesis, data, targeting, power
+    key: str  # review, plan, overlap, same_arms, guardrails, hypothesis, data, targeting, power
     state: State
     sentence: str  # what is so, and what to do about it

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db import transaction
 
-from experiments.lifecycle import checklist, claims
+from experiments.lifecycle import checklist, claims, rules
+from experiments.lifecycle.items import REVIEW
 from experiments.lifecycle.rows import opened, written
 from experiments.lifecycle.states import UnableToReview, UnableToSubmit
 from experiments.models import Experiment, Status
@@ -18,8 +19,9 @@ def submit(experiment_id: int, *, actor: str, at: datetime) -> Experiment:
 
     The trail keeps the checklist as it was: what the reviewer could know.
     """
-    listed = checklist.stored(checklist.of(Experiment.objects.get(pk=experiment_id), at))
-    return _submit(experiment_id, actor, at, listed)
+    listed = checklist.of(Experiment.objects.get(pk=experiment_id), at)
+    known = checklist.stored([item for item in listed if item.key != REVIEW])  # which is what it is submitted for
+    return _submit(experiment_id, actor, at, known)
 
 
 @transaction.atomic
@@ -38,7 +40,7 @@ def approve(experiment_id: int, *, actor: str, at: datetime, note: str = "") -> 
     experiment = opened(experiment_id, "approve", at)
     if experiment.reviewed_by:
         raise UnableToReview(f"“{experiment.key}” has been approved by {experiment.reviewed_by} already.")
-    if asking := asks_for_review(experiment):
+    if asking := rules.asks_for_review(experiment):
         own = {_behind(name) for name in _authors(experiment)}
         if _behind(actor) in own:
             raise UnableToReview(f"“{asking[0]}” asks for a review by somebody who neither owns nor submitted it.")
@@ -55,21 +57,6 @@ def return_to_draft(experiment_id: int, *, actor: str, at: datetime, note: str =
     claims.release(experiment, at)
     fields: dict[str, Any] = {"reviewed_by": "", "review_note": note, "scheduled_for": None}
     return written(experiment, "returned to draft", actor, status=Status.DRAFT, **fields)
-
-
-def asks_for_review(experiment: Experiment) -> list[str]:
-    """Names of its scenarios that do."""
-    return list(experiment.scenarios.filter(review_required=True).order_by("key").values_list("name", flat=True))
-
-
-def misses_review(experiment: Experiment) -> Iterator[str]:
-    """Why it may not start yet, if it may not."""
-    if experiment.reviewed_by and experiment.status != Status.DRAFT:
-        return
-    if experiment.status == Status.IN_REVIEW:
-        yield "Its review is not done: somebody approves it, or returns it to draft."
-    elif asking := asks_for_review(experiment):
-        yield f"“{asking[0]}” asks for a review before the start: submit it."
 
 
 def _authors(experiment: Experiment) -> Iterator[str]:

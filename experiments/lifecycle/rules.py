@@ -1,10 +1,10 @@
 """What keeps an experiment from starting. Asks the database alone, so a start can ask under its lock."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from experiments.lifecycle import claims, faults, overlaps
-from experiments.lifecycle.items import Item, State
-from experiments.models import Experiment, Type
+from experiments.lifecycle.items import REVIEW, Item, State
+from experiments.models import Experiment, Status, Type
 from firstlight.console import words
 
 
@@ -14,6 +14,11 @@ def failures(experiment: Experiment) -> list[str]:
 
 
 def items(experiment: Experiment) -> list[Item]:
+    missing = [Item(REVIEW, State.FAIL, sentence) for sentence in misses_review(experiment)]
+    return [*missing, *_of_plan(experiment)]
+
+
+def _of_plan(experiment: Experiment) -> list[Item]:
     """Its own faults first and alone, for neighbours of half a plan mean nothing."""
     wrong = list(faults.of(experiment))
     plan = _judged("plan", wrong, "The plan is complete.")
@@ -53,3 +58,18 @@ def _same_arms(experiment: Experiment) -> Item:
     state = State.WARN if experiment.type == Type.AA else State.FAIL  # another one is how a repair is proven
     found = f"The last A/A test, “{last.key}”, was not split as planned: {failed[0]}"
     return Item(key, state, f"{found} Find the cause and let a new A/A test pass first.")
+
+
+def asks_for_review(experiment: Experiment) -> list[str]:
+    """Names of its scenarios that do."""
+    return list(experiment.scenarios.filter(review_required=True).order_by("key").values_list("name", flat=True))
+
+
+def misses_review(experiment: Experiment) -> Iterator[str]:
+    """Why it may not start yet, if it may not."""
+    if experiment.reviewed_by and experiment.status != Status.DRAFT:
+        return
+    if experiment.status == Status.IN_REVIEW:
+        yield "Its review is not done: somebody approves it, or returns it to draft."
+    elif asking := asks_for_review(experiment):
+        yield f"“{asking[0]}” asks for a review before the start: submit it."

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from experiments.lifecycle import claims, phases, ramps, review, rules
+from experiments.lifecycle import claims, phases, ramps, rules
 from experiments.lifecycle.rows import opened, written
 from experiments.lifecycle.states import Unable, UnableToSchedule, UnableToStart
 from experiments.models import Experiment, Status
@@ -60,8 +60,7 @@ def stop(experiment_id: int, *, actor: str, at: datetime) -> Experiment:
 
 def _ready(experiment: Experiment, at: datetime, refusal: type[Unable]) -> None:
     """Nothing is in the way, and its buckets are its own."""
-    in_the_way = [*review.misses_review(experiment), *rules.failures(experiment)]
-    if in_the_way:
+    if in_the_way := rules.failures(experiment):
         raise refusal(" ".join(in_the_way))
     try:
         claims.take(experiment, at)
