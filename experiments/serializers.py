@@ -3,13 +3,28 @@
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from experiments import targeting
 from experiments.buckets import Span, allocation
-from experiments.models import Arm, Claim, Experiment, ExperimentMetric, Layer, Look
+from experiments.models import (
+    PLANNED,
+    Arm,
+    Claim,
+    Comment,
+    Experiment,
+    ExperimentMetric,
+    FurtherLayer,
+    Layer,
+    Look,
+    Progress,
+    RampStage,
+    Status,
+)
 from firstlight.accounts.models import User
 from firstlight.catalog.models import Scenario
 from firstlight.doors.serializers import Fraction, Keys, Named, Parameters, Strict
@@ -18,6 +33,11 @@ from firstlight.metrics.models import Metric
 from firstlight.objectives import weights
 
 MOST_ARMS, MOST_METRICS, MOST_SCENARIOS = 20, 50, 100
+MOST_STAGES, MOST_LAYERS, MOST_TAGS, MOST_LINKS = 20, 10, 20, 20
+SLICES = ("country", "platform", "visitor", "category", "recall_source")
+# What may change after the start. All else is the plan, and what is found is only worth something if that stood before.
+FREE = frozenset({"name", "hypothesis", "owner", "tags", "links"})
+SHOWN_PAST = 200  # claims of a layer that its page tells of, newest first
 
 
 class ObjectiveWeights(Strict):
@@ -51,11 +71,58 @@ class MeasuredSerializer(Strict, serializers.ModelSerializer[ExperimentMetric]):
 
     class Meta:
         model = ExperimentMetric
-        fields = ["metric", "role", "margin"]
+        fields = ["metric", "role", "margin", "version"]
+        read_only_fields = ["version"]
+
+
+class StageSerializer(Strict, serializers.ModelSerializer[RampStage]):
+    coverage = Fraction(decimals=4, low="0.0001")
+
+    class Meta:
+        model = RampStage
+        fields = ["coverage", "hold_hours", "least_units", "outcome", "entered_at", "left_at", "evidence"]
+        read_only_fields = ["outcome", "entered_at", "left_at", "evidence"]
+        extra_kwargs = {"hold_hours": {"max_value": 24 * 366}}
+
+
+class FurtherLayerSerializer(Strict, serializers.ModelSerializer[FurtherLayer]):
+    layer = serializers.SlugRelatedField(slug_field="key", queryset=Layer.objects.all())
+
+    class Meta:
+        model = FurtherLayer
+        fields = ["layer", "first_bucket", "end_bucket"]
+        extra_kwargs = {"end_bucket": {"max_value": BUCKETS}}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        _refuse_empty_span(attrs.get("first_bucket", 0), attrs.get("end_bucket", BUCKETS))
+        return attrs
+
+
+class LinkSerializer(Strict):
+    label = serializers.CharField(max_length=200)  # type: ignore[assignment]
+    url = serializers.URLField(max_length=2_000)
+
+    def validate_url(self, url: str) -> str:
+        if not url.startswith(("https://", "http://")):  # a page shows it as a link
+            raise serializers.ValidationError("An address that starts with https:// or http://.")
+        return url
+
+
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class Condition(serializers.Field[Any, Any, Any, Any]):
+    """Who may take part: {"country": {"$in": ["IN", "BR"]}}; {} is everybody."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if faults := targeting.faults(data):
+            raise serializers.ValidationError(faults)
+        return dict(data)
+
+    def to_representation(self, value: Any) -> Any:
+        return value
 
 
 class ExperimentSerializer(Named, serializers.ModelSerializer[Experiment]):
-    """The first arm is the control. Arms and metrics that are sent take the place of those there were."""
+    """The first arm is the control. Arms, metrics, stages, layers that are sent take the place of those there were."""
 
     owner = serializers.SlugRelatedField(
         slug_field="username", queryset=User.objects.filter(is_active=True), allow_null=True, required=False
@@ -70,10 +137,27 @@ class ExperimentSerializer(Named, serializers.ModelSerializer[Experiment]):
     metrics = serializers.ListSerializer[Any](
         child=MeasuredSerializer(), source="measured", required=False, max_length=MOST_METRICS
     )
+    ramp = serializers.ListSerializer[Any](child=StageSerializer(), required=False, max_length=MOST_STAGES)
+    further_layers = serializers.ListSerializer[Any](
+        child=FurtherLayerSerializer(), required=False, max_length=MOST_LAYERS
+    )
+    tags = serializers.ListSerializer[Any](
+        child=serializers.CharField(max_length=50), required=False, max_length=MOST_TAGS
+    )
+    links = serializers.ListSerializer[Any](child=LinkSerializer(), required=False, max_length=MOST_LINKS)
+    slices = serializers.ListSerializer[Any](
+        child=serializers.ChoiceField(choices=SLICES), required=False, max_length=len(SLICES)
+    )
+    targeting = Condition(required=False)
+    prior_mean = Fraction(decimals=6, low="-1", required=False)
+    prior_sd = Fraction(decimals=6, low="0.000001", required=False)
+    holdback = Fraction(high="0.5", required=False)
+    copied_from = serializers.SlugRelatedField[Any](slug_field="key", read_only=True, allow_null=True)
+    decision = serializers.CharField(read_only=True, help_text="shipped, rejected or inconclusive; empty before.")
 
     class Meta:
         model = Experiment
-        exclude = ["id", "copied_from"]
+        exclude = ["id"]
         read_only_fields = [
             *("status", "phase", "submitted_by", "reviewed_by", "review_note", "scheduled_for", "started_at"),
             *("paused_at", "stopped_at", "decision", "decided_at", "decided_by", "decision_note", "decision_look"),
@@ -91,28 +175,60 @@ class ExperimentSerializer(Named, serializers.ModelSerializer[Experiment]):
         _refuse_twice(line["metric"].key for line in measured)
         return measured
 
+    def validate_ramp(self, stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if any(later["coverage"] <= earlier["coverage"] for earlier, later in pairwise(stages)):
+            raise serializers.ValidationError("A ramp only adds units: each stage covers more than the one before.")
+        return stages
+
+    def validate_further_layers(self, layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        _refuse_twice(line["layer"].key for line in layers)
+        return layers
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        first, end = (attrs.get(name, getattr(self.instance, name, None)) for name in ("first_bucket", "end_bucket"))
-        if (first or 0) >= (BUCKETS if end is None else end):
-            raise serializers.ValidationError({"end_bucket": ["The end must lie behind the start."]})
+        now = self.instance
+        first, end, layer = (
+            attrs.get(name, getattr(now, name, None)) for name in ("first_bucket", "end_bucket", "layer")
+        )
+        _refuse_empty_span(first or 0, BUCKETS if end is None else end)
+        if layer is not None and any(line["layer"] == layer for line in attrs.get("further_layers", [])):
+            raise serializers.ValidationError({"further_layers": [f"“{layer.key}” is its first layer already."]})
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> Experiment:
         return self._save(validated_data, super().create)
 
     def update(self, instance: Experiment, validated_data: dict[str, Any]) -> Experiment:
+        """Past the draft only what is free: the rest was found to be as it is, and its rows stay those they are."""
+        instance.refresh_from_db(fields=["status"])  # its row is locked by now, and may have been started before
+        if instance.status != Status.DRAFT:
+            validated_data = {name: value for name, value in validated_data.items() if name in FREE}
         return self._save(validated_data, lambda plain: super(ExperimentSerializer, self).update(instance, plain))
 
     def _save(self, sent: dict[str, Any], save: Any) -> Experiment:
-        arms, measured = sent.pop("arms", None), sent.pop("measured", None)
+        lines = {name: sent.pop(name) for name in LINES if name in sent}
         experiment: Experiment = save(sent)
-        if arms is not None:
-            experiment.arms.all().delete()
-            Arm.objects.bulk_create(Arm(experiment=experiment, position=i, **arm) for i, arm in enumerate(arms))
-        if measured is not None:
-            experiment.measured.all().delete()
-            ExperimentMetric.objects.bulk_create(ExperimentMetric(experiment=experiment, **line) for line in measured)
+        for name, rows in lines.items():
+            model, numbered = LINES[name]
+            getattr(experiment, name).all().delete()
+            model.objects.bulk_create(
+                model(experiment=experiment, **({"position": i} if numbered else {}), **row)
+                for i, row in enumerate(rows)
+            )
         return experiment
+
+
+# Rows of the plan, and whether their order is a column.
+LINES: dict[str, tuple[Any, bool]] = {
+    "arms": (Arm, True),
+    "measured": (ExperimentMetric, False),
+    "ramp": (RampStage, True),
+    "further_layers": (FurtherLayer, False),
+}
+
+
+def _refuse_empty_span(first: int, end: int) -> None:
+    if first >= end:
+        raise serializers.ValidationError({"end_bucket": ["The end must lie behind the start."]})
 
 
 def _refuse_twice(keys: Iterable[str]) -> None:
@@ -144,6 +260,59 @@ class LayerSerializer(Named, serializers.ModelSerializer[Layer]):
         return SpanSerializer(spans, many=True).data
 
 
+class PastSpanSerializer(serializers.ModelSerializer[Claim]):
+    start = serializers.IntegerField(source="first_bucket")
+    end = serializers.IntegerField(source="end_bucket")
+    experiment = serializers.CharField(source="experiment.key")
+
+    class Meta:
+        model = Claim
+        fields = ["start", "end", "experiment", "claimed_at", "released_at"]
+
+
+class PlannedSpanSerializer(serializers.Serializer[dict[str, Any]]):
+    start = serializers.IntegerField(min_value=0, max_value=BUCKETS)
+    end = serializers.IntegerField(min_value=0, max_value=BUCKETS)
+    experiment = serializers.CharField()
+    status = serializers.ChoiceField(choices=[status.value for status in PLANNED])
+    scheduled_for = serializers.DateTimeField(allow_null=True)
+
+
+class LayerMapSerializer(LayerSerializer):
+    """One layer with its past and what is planned: planned spans may overlap until one of them starts."""
+
+    past = serializers.SerializerMethodField("was_held", help_text="Newest first, up to 200.")
+    planned = serializers.SerializerMethodField("wanted")
+
+    class Meta(LayerSerializer.Meta):
+        fields = [*LayerSerializer.Meta.fields, "past", "planned"]
+
+    @extend_schema_field(PastSpanSerializer(many=True))
+    def was_held(self, layer: Layer) -> Any:
+        over = layer.claims.exclude(released_at=None).select_related("experiment").order_by("-released_at", "-pk")
+        return PastSpanSerializer(over[:SHOWN_PAST], many=True).data
+
+    @extend_schema_field(PlannedSpanSerializer(many=True))
+    def wanted(self, layer: Layer) -> Any:
+        first = layer.experiment_set.filter(status__in=PLANNED, is_template=False)
+        further = FurtherLayer.objects.filter(
+            layer=layer, experiment__status__in=PLANNED, experiment__is_template=False
+        ).select_related("experiment")
+        spans = [(one, one) for one in first] + [(line, line.experiment) for line in further]
+        rows = [
+            {
+                "start": span.first_bucket,
+                "end": span.end_bucket,
+                "experiment": of.key,
+                "status": of.status,
+                "scheduled_for": of.scheduled_for,
+            }
+            for span, of in spans
+        ]
+        in_order: Any = sorted(rows, key=lambda row: (str(row["experiment"]), str(row["start"])))
+        return PlannedSpanSerializer(in_order, many=True).data
+
+
 class LookSerializer(serializers.ModelSerializer[Look]):
     experiment = serializers.SlugRelatedField[Any](slug_field="key", read_only=True)
     results = serializers.DictField(help_text="Arms, estimates with intervals, health and verdict.")
@@ -151,3 +320,15 @@ class LookSerializer(serializers.ModelSerializer[Look]):
     class Meta:
         model = Look
         fields = ["experiment", "number", "computed_at", "until", "batch", "verdict", "sentence", "results"]
+
+
+class ProgressSerializer(serializers.ModelSerializer[Progress]):
+    class Meta:
+        model = Progress
+        fields = ["stage", "share", "asked_at", "finished_at", "failure"]
+
+
+class CommentSerializer(serializers.ModelSerializer[Comment]):
+    class Meta:
+        model = Comment
+        fields = ["author", "at", "text"]

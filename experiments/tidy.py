@@ -142,9 +142,8 @@ def _days(results: Results) -> Iterator[Row]:
 
 def _segments(results: Results, asked: str) -> Iterator[Row]:
     metrics = _by_key(results)
-    slice_, _, segment = asked.partition(":")
     for one in results.get("segments", []):
-        if asked and (one["slice"] != slice_ or (segment and one["segment"] != segment)):
+        if not is_asked(one, asked):
             continue
         units, levels = one.get("units") or {}, one.get("levels") or {}
         row = {**_of_metric(results, metrics[one["metric"]]), "row": "segment", "arm": one["arm"]}
@@ -157,6 +156,12 @@ def _segments(results: Results, asked: str) -> Iterator[Row]:
             **_compared(one),
             **_spread("shrunken", one.get("shrunken")),
         }
+
+
+def is_asked(one: Mapping[str, Any], asked: str) -> bool:
+    """Whether a segment's row is of "country", or of "country:IN"; "" asks for all."""
+    slice_, _, segment = asked.partition(":")
+    return not asked or (one["slice"] == slice_ and segment in ("", one["segment"]))
 
 
 def _scenarios(results: Results) -> Iterator[Row]:

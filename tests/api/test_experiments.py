@@ -51,8 +51,8 @@ def test_an_experiment_is_read_back_as_it_was_sent(api, plan):
         ("din", 0.5, {"ranker": "din", "recall.i2i.quota": 120}),
     ]
     assert found["metrics"] == [
-        {"metric": "goal", "role": "primary", "margin": 0.02},
-        {"metric": "guard", "role": "guardrail", "margin": 0.01},
+        {"metric": "goal", "role": "primary", "margin": 0.02, "version": None},
+        {"metric": "guard", "role": "guardrail", "margin": 0.01, "version": None},
     ]
     arms = Experiment.objects.get().arms.order_by("position")
     assert [(a.position, a.key) for a in arms] == [(0, "control"), (1, "din")]
@@ -134,9 +134,10 @@ def test_starting_and_stopping_and_no_change_in_between(api, plan):
     assert started.status_code == 200, started.content
     assert started.json()["status"] == "running"
     assert started.json()["started_at"] is not None
-    refused = api.send("patch", "/experiments/ranker-din/", {"name": "Other"})
+    refused = api.send("patch", "/experiments/ranker-din/", {"name": "Other", "coverage": 0.5, "planned_days": 7})
     assert refused.status_code == 409
-    assert "only a draft" in refused.json()["detail"]
+    assert "coverage, planned_days cannot change; only a draft" in refused.json()["detail"]
+    assert Experiment.objects.get().name == plan["name"]
     again = api.send("post", "/experiments/ranker-din/start/")
     assert (again.status_code, "running" in again.json()["detail"]) == (409, True)
     assert api.send("post", "/experiments/ranker-din/stop/").json()["status"] == "stopped"

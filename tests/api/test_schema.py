@@ -16,10 +16,26 @@ GET POST           /api/v1/layers/
 GET PATCH          /api/v1/layers/{key}/
 GET POST           /api/v1/experiments/
 GET PATCH          /api/v1/experiments/{key}/
+POST               /api/v1/experiments/{key}/submit/
+POST               /api/v1/experiments/{key}/approve/
+POST               /api/v1/experiments/{key}/return/
+POST               /api/v1/experiments/{key}/schedule/
 POST               /api/v1/experiments/{key}/start/
+POST               /api/v1/experiments/{key}/pause/
+POST               /api/v1/experiments/{key}/resume/
 POST               /api/v1/experiments/{key}/stop/
+POST               /api/v1/experiments/{key}/decide/
+POST               /api/v1/experiments/{key}/ship/
+POST               /api/v1/experiments/{key}/archive/
+POST               /api/v1/experiments/{key}/copy/
+POST               /api/v1/experiments/{key}/weights/
+POST               /api/v1/experiments/{key}/remove_arm/
+GET POST           /api/v1/experiments/{key}/ramp/
+GET                /api/v1/experiments/{key}/checklist/
+GET POST           /api/v1/experiments/{key}/comments/
 GET                /api/v1/experiments/{key}/results/
 POST               /api/v1/experiments/{key}/results/refresh/
+GET                /api/v1/experiments/{key}/results/progress/
 GET POST           /api/v1/campaigns/
 GET PATCH          /api/v1/campaigns/{key}/
 POST               /api/v1/campaigns/{key}/start/

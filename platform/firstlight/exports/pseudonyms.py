@@ -22,4 +22,5 @@ def pseudonyms(key: bytes, units: Sequence[str | None]) -> list[str | None]:
 
 def key_of(secret: str, scope: str) -> bytes:
     """Of one experiment, say: those who hold two exports of different scopes cannot join them."""
-    return blake2b(f"firstlight pseudonyms {scope}".encode(), key=sha512(secret.encode()).digest(), digest_size=32).digest()
+    key = sha512(secret.encode()).digest()
+    return blake2b(f"firstlight pseudonyms {scope}".encode(), key=key, digest_size=32).digest()

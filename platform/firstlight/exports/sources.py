@@ -35,14 +35,15 @@ class Asked:
 
     def stored(self) -> dict[str, Any]:
         times = {"start": self.start, "end": self.end}
-        plain = {name: getattr(self, name) for name in ("experiment", "look", "segment", "pseudonyms")}
-        written = {name: at.isoformat() for name, at in times.items() if at}
-        return {**plain, **written, "scenarios": list(self.scenarios)}
+        written: dict[str, Any] = {name: at.isoformat() for name, at in times.items() if at}
+        written |= {name: getattr(self, name) for name in ("experiment", "look", "segment", "pseudonyms")}
+        return written | {"scenarios": list(self.scenarios)}
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> "Asked":
-        times = {name: datetime.fromisoformat(stored[name]) for name in ("start", "end") if name in stored}
-        return cls(**{**stored, **times, "scenarios": tuple(stored["scenarios"])})
+        given: dict[str, Any] = {**stored, "scenarios": tuple(stored["scenarios"])}
+        given |= {name: datetime.fromisoformat(stored[name]) for name in ("start", "end") if name in stored}
+        return cls(**given)
 
 
 @dataclass(frozen=True, slots=True)

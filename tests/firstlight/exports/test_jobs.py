@@ -60,9 +60,10 @@ def test_a_job_becomes_a_file_with_every_row(numbers):
 
 
 def test_what_was_asked_for_survives_the_way_through_the_database():
-    asked = Asked(experiment="ranker", look=3, segment="country:IN", start=NOW, end=NOW + timedelta(days=1), pseudonyms=True, scenarios=("home",))  # fmt: skip  # noqa: E501
-    assert Asked.of(asked.stored()) == asked
-    assert Asked.of(Asked().stored()) == Asked()
+    plain = Asked(experiment="ranker", look=3, segment="country:IN", pseudonyms=True, scenarios=("home",))
+    timed = Asked(start=NOW, end=NOW + timedelta(days=1))
+    for asked in (plain, timed, Asked()):
+        assert Asked.of(asked.stored()) == asked
 
 
 @pytest.mark.parametrize(

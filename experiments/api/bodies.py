@@ -1,0 +1,69 @@
+"""What the commands take beside the experiment."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from experiments.models import Decision
+from firstlight.catalog.models import key_validator
+from firstlight.doors.serializers import Fraction, Strict
+
+NOTE = {"max_length": 10_000, "trim_whitespace": True}
+
+
+class Nothing(Strict):
+    """No field is known: a misspelt one is not silently lost."""
+
+
+class Noted(Strict):
+    note = serializers.CharField(required=False, allow_blank=True, default="", **NOTE)  # type: ignore[arg-type]
+
+
+class Scheduled(Strict):
+    start_at = serializers.DateTimeField()
+
+
+class Decided(Strict):
+    decision = serializers.ChoiceField(choices=Decision.choices)
+    note = serializers.CharField(help_text="Why, for those who ask in a year.", **NOTE)  # type: ignore[arg-type]
+    arm = serializers.CharField(required=False, allow_null=True, max_length=100, help_text="Which arm is shipped.")
+
+
+class Shipped(Strict):
+    note = serializers.CharField(help_text="Why, for those who ask in a year.", **NOTE)  # type: ignore[arg-type]
+    arm = serializers.CharField(required=False, allow_null=True, max_length=100, help_text="The only treatment else.")
+
+
+class Copied(Strict):
+    key = serializers.CharField(max_length=100, validators=[key_validator])
+    name = serializers.CharField(required=False, allow_blank=True, max_length=200)
+    is_template = serializers.BooleanField(required=False)
+
+
+class Weights(Strict):
+    weights = serializers.DictField(child=Fraction(decimals=4), help_text="{arm: share of the units}, every arm.")
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=500)
+
+
+class RemovedArm(Strict):
+    arm = serializers.CharField(max_length=100)
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=500)
+
+
+class Ramped(Strict):
+    """Either a coverage to go to, or a step of the plan."""
+
+    coverage = Fraction(decimals=4, required=False)
+    action = serializers.ChoiceField(choices=["advance", "roll_back"], required=False)
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=500, help_text="Of a roll-back.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("coverage" in attrs) == ("action" in attrs):
+            raise serializers.ValidationError("Send either a coverage or an action.")
+        if attrs.get("reason") and attrs.get("action") != "roll_back":
+            raise serializers.ValidationError({"reason": ["Only a roll-back keeps a reason."]})
+        return attrs
+
+
+class Said(Strict):
+    text = serializers.CharField(max_length=10_000)
