@@ -71,6 +71,15 @@ def _bounds(information: tuple[float, ...], alpha: float, spending: str) -> tupl
     return tuple(found)
 
 
+def crossing(information: Sequence[float], alpha: float, drift: float, spending: str = "obrien_fleming") -> float:
+    """P that the upper bound is crossed at some look when the statistic at the planned end is `drift` on average."""
+    path, total = _Path.start(drift), 0.0
+    for t, z in zip(information, bounds(information, alpha, spending), strict=True):
+        total += path.above(t, z)
+        path = path.after(t, z)
+    return total
+
+
 class _Path:
     """Law of the score B(t) of a test that no look has stopped: its density at nodes below the bound.
 
@@ -78,16 +87,18 @@ class _Path:
     less than 1e-3 of alpha, towards the stricter bound.
     """
 
-    def __init__(self, t: float, nodes: Vector, mass: Vector) -> None:
+    def __init__(self, t: float, nodes: Vector, mass: Vector, drift: float = 0.0) -> None:
         self.t, self.nodes, self.mass = t, nodes, mass  # mass = density x weight of the quadrature
+        self.drift = drift  # of B per unit of information
 
     @classmethod
-    def start(cls) -> "_Path":
-        return cls(0.0, np.zeros(1), np.ones(1))
+    def start(cls, drift: float = 0.0) -> "_Path":
+        return cls(0.0, np.zeros(1), np.ones(1), drift)
 
     def above(self, t: float, z: float) -> float:
         """P(B(t) > z √t, not stopped above before)."""
-        return float(self.mass @ ndtr((self.nodes - z * sqrt(t)) / sqrt(t - self.t)))
+        ahead = self.nodes + self.drift * (t - self.t)
+        return float(self.mass @ ndtr((ahead - z * sqrt(t)) / sqrt(t - self.t)))
 
     def bound(self, t: float, budget: float) -> float:
         """The z that `budget` buys on either side, by bisection."""
@@ -101,12 +112,14 @@ class _Path:
 
     def after(self, t: float, z: float) -> "_Path":
         """Not stopped at t either: B(t) under z √t."""
-        low, high = -FAR * sqrt(t), min(z, FAR) * sqrt(t)
+        middle = self.drift * t
+        low, high = middle - FAR * sqrt(t), min(z * sqrt(t), middle + FAR * sqrt(t))
         points, weights = _gauss_legendre()
         half, step = (high - low) / 2, sqrt(t - self.t)
         nodes = half * points + (high + low) / 2
-        kernel = np.exp(-0.5 * ((nodes[:, None] - self.nodes[None, :]) / step) ** 2) / (step * sqrt(2 * np.pi))
-        return _Path(t, nodes, half * weights * (kernel @ self.mass))
+        ahead = self.nodes + self.drift * (t - self.t)
+        kernel = np.exp(-0.5 * ((nodes[:, None] - ahead[None, :]) / step) ** 2) / (step * sqrt(2 * np.pi))
+        return _Path(t, nodes, half * weights * (kernel @ self.mass), self.drift)
 
 
 @lru_cache(maxsize=1)
