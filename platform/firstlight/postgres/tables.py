@@ -19,3 +19,22 @@ def append_only(table: str) -> migrations.RunSQL:
         """,
         reverse_sql=f"DROP TRIGGER append_only ON {table};",
     )
+
+
+def fixed_once(table: str, condition: str, columns: tuple[str, ...]) -> migrations.RunSQL:
+    """A migration step after which these columns of a row keep their values as soon as its `condition` holds.
+
+    `condition` is SQL about the row as it was, OLD: "OLD.started_at IS NOT NULL".
+    """
+    old, new = (", ".join(f"{row}.{column}" for column in columns) for row in ("OLD", "NEW"))
+    return migrations.RunSQL(
+        sql=f"""
+            CREATE OR REPLACE FUNCTION firstlight_fixed_once() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                RAISE EXCEPTION 'what is fixed in % cannot change', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+            END $$;
+            CREATE TRIGGER fixed_once BEFORE UPDATE ON {table} FOR EACH ROW
+                WHEN ({condition} AND ({old}) IS DISTINCT FROM ({new})) EXECUTE FUNCTION firstlight_fixed_once();
+        """,
+        reverse_sql=f"DROP TRIGGER fixed_once ON {table};",
+    )
