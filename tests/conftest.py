@@ -41,7 +41,8 @@ def what_migrations_put_there(request: pytest.FixtureRequest) -> None:
 
     from firstlight.accounts import roles
 
-    import_module("firstlight.metrics.migrations.0002_add_standard_metrics").add(apps, None)
+    for name in ("0002_add_standard_metrics", "0004_add_metrics_of_a_cross_border_shop"):
+        import_module(f"firstlight.metrics.migrations.{name}").add(apps, None)
     roles.make_groups(Group.objects, Permission.objects)
 
 

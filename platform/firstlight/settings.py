@@ -214,6 +214,7 @@ CELERY_BEAT_SCHEDULE = {
 # --- engine ---------------------------------------------------------------------------------------------------------
 ENGINE = env.choice("ENGINE", "duckdb", {"duckdb"})
 ENGINE_MEMORY = env.text("ENGINE_MEMORY", "4GB")
+BASE_CURRENCY = env.text("BASE_CURRENCY", "USD")  # what rates are entered in; fixed once there are any
 INBOX_KEEP_DAYS = env.integer("INBOX_KEEP_DAYS", 4, at_least=4)  # sending again is harmless for 72 hours
 
 # --- exports --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from firstlight.accounts.models import Role
 
 EVERYTHING = (
     "catalog.scenario catalog.item catalog.merchant catalog.category metrics.metric metrics.scenariomeasure "
+    "metrics.metricversion metrics.rate "
     "objectives.weights experiments.layer experiments.experiment experiments.arm experiments.experimentmetric "
     "experiments.furtherlayer experiments.rampstage experiments.phase experiments.claim experiments.comment "
     "experiments.look bandits.campaign bandits.posterior bandits.drawtable lake.batch snapshots.version notices.notice"
@@ -24,7 +25,7 @@ MAY: dict[Role, dict[str, str]] = {  # {verbs: models}
     # plans, starts, stops and decides
     Role.PRODUCT_MANAGER: {
         "view": f"{EVERYTHING} {OWN} {OUT} accounts.auditentry",
-        "add change": f"{PLANS} {SHELVES} {OWN} {OUT}",
+        "add change": f"{PLANS} {SHELVES} metrics.rate {OWN} {OUT}",
         "add": SAY,
         # lines of a draft
         "delete": f"experiments.arm experiments.experimentmetric experiments.furtherlayer experiments.rampstage {OWN}",
@@ -33,7 +34,8 @@ MAY: dict[Role, dict[str, str]] = {  # {verbs: models}
     Role.ANALYST: {
         "view": f"{EVERYTHING} {OWN} {OUT} accounts.auditentry",
         "add": SAY,
-        "add change": f"metrics.metric {OWN} {OUT}",
+        "add change": f"metrics.metric metrics.rate {OWN} {OUT}",
+        "certify": "metrics.metric",
         "delete": OWN,
     },
     # keeps it running: keys and catalogue, and may start and stop what others planned

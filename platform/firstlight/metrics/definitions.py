@@ -1,8 +1,9 @@
 """What a metric counts, as frozen values, and what is wrong with one that cannot be counted. Pure."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -93,28 +94,71 @@ class Definition:
     currency: str = ""  # ISO 4217, what money is converted to by the rate of its day; empty: as it comes
     quantile: float | None = None  # in (0, 1)
     per: Literal["unit", "event"] = "unit"  # what a quantile is of
+    covariate_days: int = 14  # before exposure, that CUPED may use; 0: none
     version: int = 1
 
     @classmethod
     def of(cls, metric: "Metric") -> "Definition":
         """Of a stored metric that `clean` let pass."""
+        steps = tuple(_source(one["event"], "count", one.get("filters", [])) for one in metric.steps)
+        top = (metric.numerator_event, metric.numerator_value, metric.numerator_filter, metric.numerator_field)
+        below = (
+            metric.denominator_event,
+            metric.denominator_value,
+            metric.denominator_filter,
+            metric.denominator_field,
+        )
         values: dict[str, Any] = {
-            "key": metric.key,
             "kind": str(metric.kind),
-            "numerator": _source(metric.numerator_event, metric.numerator_value, metric.numerator_filter),
-            "denominator": _source(metric.denominator_event, metric.denominator_value, metric.denominator_filter)
-            if metric.denominator_event
-            else None,
-            "window_hours": metric.window_hours,
-            "in_scenario": metric.in_scenario,
+            "numerator": steps[-1] if steps else _source(*top),
+            "denominator": _source(*below) if metric.denominator_event else None,
+            "steps": steps,
             "direction": str(metric.direction),
             "objective": str(metric.objective),
+            "per": str(metric.per),
         }
-        return cls(**values)
+        return cls(**values, **{name: getattr(metric, name) for name in _AS_STORED})
 
     @property
     def sources(self) -> tuple[Source, ...]:
+        """Every source whose events are counted."""
+        if self.steps:
+            return self.steps
         return (self.numerator,) if self.denominator is None else (self.numerator, self.denominator)
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON, without key and version, which stand beside it. `read` is its inverse."""
+        found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return {name: value for name, value in found.items() if name not in ("key", "version")}
+
+    @classmethod
+    def read(cls, key: str, version: int, stored: Mapping[str, Any]) -> "Definition":
+        """What `stored` gave, of this release or an earlier one: what it does not name has its default."""
+        below = stored.get("denominator")
+        values: dict[str, Any] = {
+            **{name: stored[name] for name in stored.keys() & cls.__dataclass_fields__.keys()},
+            "key": key,
+            "version": version,
+            "numerator": _read(stored["numerator"]),
+            "denominator": _read(below) if below else None,
+            "steps": tuple(_read(one) for one in stored.get("steps", ())),
+        }
+        return cls(**values)
+
+
+_AS_STORED = (  # fields that a metric names alike
+    "key",
+    "version",
+    "delay_hours",
+    "window_hours",
+    "maturity_hours",
+    "in_scenario",
+    "cap_value",
+    "cap_share",
+    "currency",
+    "quantile",
+    "covariate_days",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +242,13 @@ def _wanted(field: str) -> str:
     return "text of 1 to 200 characters" if field in TEXT else "a number of at most 14 digits"
 
 
-def _source(event: str, adds: str, filters: list[dict[str, Any]]) -> Source:
-    return Source(event, "value" if adds == "value" else "count", tuple(_filter(**one) for one in filters))
+def _source(event: str, adds: str, filters: list[dict[str, Any]], field: str = "") -> Source:
+    what: Any = str(adds) or "count"
+    return Source(event, what, tuple(_filter(**one) for one in filters), field)
+
+
+def _read(stored: Mapping[str, Any]) -> Source:
+    return _source(stored["event"], stored["adds"], stored.get("filters", []), stored.get("field", ""))
 
 
 def _filter(field: str, op: Op, value: Any) -> Filter:
