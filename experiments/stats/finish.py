@@ -241,7 +241,7 @@ def _readings(method: str, sides: tuple[_Side, _Side], raw: tuple[_Side, _Side],
     gap = treatment.value - control.value
     statistic = gap / se
     errors = np.asarray(stdtrit(df, (1 + design.confidence) / 2), dtype=np.float64)
-    lifted = _Lifted(gap, raw[0].value, se**2, raw[0].variance, -control.with_raw)
+    lifted = Lifted(gap, raw[0].value, se**2, raw[0].variance, -control.with_raw)
     many = _many(design, control.n + treatment.n, df)
     return Readings(
         method,
@@ -282,7 +282,7 @@ def _ln_p(statistic: Vector, df: Vector) -> Vector:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lifted:
+class Lifted:
     """A difference over a raw control: with CUPED the two are not the same sample mean, and covary."""
 
     gap: Vector

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values, in the order given; the chance of any false alarm holds. Source: Holm (1979), Scand. J. Stat. 6.
+    """Adjusted p-values, in the order given; the chance of any false alarm holds.
+
+    Source: Holm (1979), Scand. J. Stat. 6.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]

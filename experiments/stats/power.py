@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import asin, inf, sqrt
 
-from scipy.special import ndtr, ndtri, nctdtr, stdtrit
+from scipy.special import nctdtr, ndtr, ndtri, stdtrit
 
 from experiments.stats import spending
 

@@ -15,6 +15,9 @@ class Reason(StrEnum):
     LOW_ESS = "effective sample size under 50"
     NO_SUPPORT = "the logged policy never chose what the other policy would"
     NO_DATA = "no data yet"
+    TOO_FEW_SEGMENTS = "fewer than two segments"
+    TOO_FEW_DAYS = "fewer than four days"
+    NO_FACTOR = "a factor of it is zero"
     NO_CONTROL = "the control has no units"
     NO_ANSWER = "the lake does not answer"
 
