@@ -18,6 +18,7 @@ from experiments.stats import (
     power,
     sample_ratio,
     selection,
+    spending,
     spillover,
     trend,
 )
