@@ -37,16 +37,13 @@ def sample_ratio(units: Sequence[int], weights: Sequence[float]) -> Check:
     return Check("sample_ratio", True, p, f"The split of units, {split}, is as planned ({words.p_value(p)}).")
 
 
-def sample_ratio_watched(p: float | Withheld) -> Check:
+def sample_ratio_watched(p: float) -> Check:
     """The same by a sequential test, whose p may be watched daily without raising false alarms."""
-    if isinstance(p, Withheld):
-        return Check("sample_ratio_watched", True, None, f"The split cannot be watched yet: {p.reason.value}.")
     if p < ALARM:
         sentence = f"Watched since the start, the split of units is not as planned ({words.p_value(p)})."
         return Check("sample_ratio_watched", False, p, sentence)
-    return Check(
-        "sample_ratio_watched", True, p, f"Watched since the start, the split is in order ({words.p_value(p)})."
-    )
+    held = f"Watched since the start, the split is in order ({words.p_value(p)})."
+    return Check("sample_ratio_watched", True, p, held)
 
 
 def sample_ratio_segments(units: Mapping[tuple[str, str], Sequence[int]], weights: Sequence[float]) -> Check:

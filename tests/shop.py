@@ -10,12 +10,13 @@ from django.utils import timezone
 
 from bandits.models import Campaign, Posterior
 from experiments.models import Arm, Experiment, ExperimentMetric, Look, Status
-from experiments.reading import Cells, Given, Plan, read
+from experiments.reading import Given, Plan, read
 from firstlight.accounts.models import User
 from firstlight.catalog.models import Item, Scenario
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.windows import Window
 from firstlight.metrics.models import Grain, Metric, ScenarioMeasure
+from firstlight.metrics.read import Cells
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
@@ -70,7 +71,9 @@ def look(of: Experiment, *, lift: float = 0.2, seed: int = 5) -> Look:
             for key, days in by_day.items():
                 days[where] = Moments.of(drawn[key].astype(float))
     plan = Plan.of(of, Window(of.started_at, at))
-    cells = {key: Cells(by_day=days) for key, days in by_day.items()}
+    cells = {
+        key: Cells(("value", "denominator") if "rate" in key else ("value",), days) for key, days in by_day.items()
+    }
     given = Given({a.key: 7_200 for a in of.arms.all()}, 3, cells)
     results = {**read(plan, given, at=at), "sql": "SELECT 1 -- <b>"}
     found = results["verdict"]

@@ -8,22 +8,26 @@ from datetime import datetime
 from typing import Any
 
 from experiments import verdict
-from experiments.reading import over_time, stored
+from experiments.reading import over_time, places, stored
+from experiments.reading.ages import ages
 from experiments.reading.balance import balance
 from experiments.reading.checks import checks
-from experiments.reading.given import Cells, Given, Totals, totals
+from experiments.reading.given import Given, Totals, totals
+from experiments.reading.growing import grown
+from experiments.reading.interests import objectives
 from experiments.reading.plan import Plan, PlannedArm, PlannedMetric
 from experiments.reading.rows import Row, finding, rows
+from experiments.reading.segments import segments
 from experiments.reading.sequence import Course, course
 
-__all__ = ["VERSION", "Cells", "Given", "Plan", "PlannedArm", "PlannedMetric", "read"]
+__all__ = ["VERSION", "Given", "Plan", "PlannedArm", "PlannedMetric", "read"]
 
 VERSION = 2  # of the form of the results; looks without one are older
 
 
 def read(plan: Plan, given: Given, *, at: datetime) -> dict[str, Any]:
     """`Look.results` without the query's text, the definitions and the basis."""
-    whole = {metric.key: totals(plan, metric, given.metrics.get(metric.key, Cells())) for metric in plan.metrics}
+    whole = {metric.key: totals(plan, metric, given.metrics.get(metric.key)) for metric in plan.metrics}
     units = sum(given.units.get(arm.key, 0) for arm in plan.arms)
     here = course(plan, given, units, at)
     balanced = balance(plan, whole)
@@ -48,8 +52,26 @@ def read(plan: Plan, given: Given, *, at: datetime) -> dict[str, Any]:
         "health": [{"check": c.check, "passed": c.passed, "p": c.p, "sentence": c.sentence} for c in failed],
         "metrics": _metrics(plan, whole, given, found),
         "daily": over_time.days(plan, given, whole, here, balanced.off),
+        **_parts(plan, given, here, found, balanced.off),
         "sequence": _sequence(given, here, found),
         "verdict": {"kind": decided.kind.value, "sentence": decided.sentence, "reasons": list(decided.reasons)},
+    }
+
+
+def _parts(
+    plan: Plan, given: Given, here: Course, found: Sequence[Row], off: Mapping[str, str]
+) -> dict[str, list[dict[str, Any]]]:
+    by_segment, heterogeneity = segments(plan, given, here, off)
+    by_age, trends = ages(plan, given, here)
+    return {
+        "segments": by_segment,
+        "heterogeneity": heterogeneity,
+        "scenarios": places.scenarios(plan, given, here),
+        "spill_over": places.spilled(plan, given),
+        "growth": grown(plan, given),
+        "objectives": objectives(plan, found, given.weights),
+        "ages": by_age,
+        "trends": trends,
     }
 
 
@@ -62,7 +84,7 @@ def _metrics(plan: Plan, whole: Mapping[str, Totals], given: Given, found: Seque
             metric,
             plan,
             whole[metric.key],
-            given.metrics.get(metric.key, Cells()),
+            given.metrics.get(metric.key),
             [row for row in found if row.metric is metric],
         )
         for metric in plan.metrics

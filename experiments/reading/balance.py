@@ -1,6 +1,5 @@
 """Were the arms alike before exposure? An A/A test in the past of the same units, for every metric that has one."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ from experiments.health import ALARM, Before
 from experiments.reading.given import Totals
 from experiments.reading.plan import Plan
 from experiments.stats.finish import Design, Stack, finish
+from firstlight.kernel.moments import Moments
 
 UNBALANCED = "the arms differed before exposure"
 
@@ -31,18 +31,23 @@ def balance(plan: Plan, totals: Mapping[str, Totals]) -> Balance:
 
 
 def _before(plan: Plan, totals: Mapping[str, Totals], kind: Any) -> list[Before]:
-    sides: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for metric in plan.metrics:
-        whole = totals[metric.key]
-        if whole.covariates:
-            for arm in plan.treatments:
-                if (whole.width == 2) == (kind == "ratio"):
-                    sides[metric.name, arm.name].append([whole.before(plan.control.key), whole.before(arm.key)])
-                if kind == "mean":
-                    sides[metric.name, arm.name].append([whole.new(plan.control.key), whole.new(arm.key)])
-    asked = [(at, pair) for at, pairs in sides.items() for pair in pairs]
+    asked = [
+        (metric.name, arm.name, pair)
+        for metric in plan.metrics
+        for arm in plan.treatments
+        for pair in _pairs(totals[metric.key], plan.control.key, arm.key)
+        if (len(pair[0].mean) == 2) == (kind == "ratio")
+    ]
     if not asked:
         return []
-    control, treatment = (Stack.of([pair[i] for _, pair in asked]) for i in (0, 1))
+    control, treatment = (Stack.of([pair[i] for *_, pair in asked]) for i in (0, 1))
     raw = finish(kind, control, treatment, Design()).raw
-    return [Before(*at, float(raw.p[i])) for i, (at, _) in enumerate(asked) if not raw.reason[i]]
+    return [Before(metric, arm, float(raw.p[i])) for i, (metric, arm, _) in enumerate(asked) if not raw.reason[i]]
+
+
+def _pairs(whole: Totals, control: str, treatment: str) -> list[tuple[Moments, Moments]]:
+    return [
+        (c, t)
+        for of in (whole.before, whole.new)
+        if (c := of(control)) is not None and (t := of(treatment)) is not None
+    ]

@@ -10,15 +10,17 @@ from experiments.reading.given import Given
 from experiments.reading.plan import Plan
 from experiments.reading.rows import Row, p_of
 from experiments.stats.estimates import Estimate
+from experiments.stats.sample_ratio import sequential_p
 
 
 def checks(plan: Plan, given: Given, rows: Sequence[Row], balanced: Balance, at: datetime) -> list[health.Check]:
     counts = [given.units.get(arm.key, 0) for arm in plan.arms]
     weights = [arm.weight for arm in plan.arms]
     days = [day for cells in given.metrics.values() for _, day in cells.by_day]
-    until = min(at, plan.ends_at, plan.stopped_at or at) - timedelta.resolution
+    until = plan.expects_units_until(at) - timedelta.resolution
     return [
         health.sample_ratio(counts, weights),
+        health.sample_ratio_watched(sequential_p(counts, weights)),
         health.sample_ratio_segments(_by_segment(plan, given), weights),
         health.several_arms(sum(counts), given.mixed_units),
         health.exposures(days, until.astimezone(UTC).date()),

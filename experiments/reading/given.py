@@ -1,32 +1,16 @@
 """What was read for one look, as the reading takes it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from functools import reduce
-from operator import add
 from typing import Any
 
 from experiments.reading.plan import Plan, PlannedMetric
 from experiments.reading.prior import Past
 from firstlight.kernel.moments import Moments
+from firstlight.metrics.read.values import Cells
 
-PRE = "pre_"
+PAST = ("pre_value", "pre_denominator")
 NEW = "is_new"
-
-
-@dataclass(frozen=True, slots=True)
-class Cells:
-    columns: tuple[str, ...] = ("value",)
-    by_day: Mapping[tuple[str, date], Moments] = field(default_factory=dict)
-    by_segment: Mapping[tuple[str, str, str], Moments] = field(default_factory=dict)
-    by_scenario: Mapping[tuple[str, str], Moments] = field(default_factory=dict)
-    joint: Mapping[str, Moments] = field(default_factory=dict)
-    by_age: Mapping[tuple[int, str], Moments] = field(default_factory=dict)
-    immature: Mapping[str, int] = field(default_factory=dict)
-    uncapped: Mapping[str, Moments] = field(default_factory=dict)
-    cap: float | None = None
-    top: Mapping[str, Moments] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +23,7 @@ class Given:
     planned_n: float | None = None  # that the first of them took as the planned size
     past: tuple[Past, ...] = ()  # lifts of past experiments
     slices_of_units: frozenset[str] = frozenset()  # those in which a unit is in one segment
+    weights: Mapping[str, float] = field(default_factory=dict)  # of user, merchant and platform
     growth: Mapping[str, Moments] = field(default_factory=dict)
 
     @property
@@ -51,29 +36,44 @@ class Given:
 class Totals:
     """One metric: the whole of every arm."""
 
-    width: int  # columns of the metric itself: 2 of a ratio, else 1
-    covariates: int  # columns after them
+    columns: tuple[str, ...]
     arms: Mapping[str, Moments]  # every arm is there
+
+    @property
+    def width(self) -> int:
+        """Columns of the metric itself: 2 of a ratio, else 1."""
+        return width(self.columns)
+
+    @property
+    def covariates(self) -> int:
+        """Columns after them."""
+        return len(self.columns) - self.width
 
     @property
     def bare(self) -> dict[str, Moments]:
         """Without what was before exposure."""
         return {arm: moments.take(*range(self.width)) for arm, moments in self.arms.items()}
 
-    def before(self, arm: str) -> Moments:
-        """The metric itself as it was before exposure."""
-        return self.arms[arm].take(*range(self.width, 2 * self.width))
+    def before(self, arm: str) -> Moments | None:
+        """The metric itself as it was before exposure; None where that was not read."""
+        places = [self.columns.index(name) for name in PAST if name in self.columns]
+        return self.arms[arm].take(*places) if places else None
 
-    def new(self, arm: str) -> Moments:
-        """Share of units that were never seen before."""
-        return self.arms[arm].take(2 * self.width)
+    def new(self, arm: str) -> Moments | None:
+        """Whether a unit was never seen before."""
+        return self.arms[arm].take(self.columns.index(NEW)) if NEW in self.columns else None
 
 
-def totals(plan: Plan, metric: PlannedMetric, cells: Cells) -> Totals:
-    width = 2 if metric.kind in ("ratio", "funnel") else 1
-    k = max(width, len(cells.columns))
-    whole = {
-        arm.key: reduce(add, (m for (key, _), m in cells.by_day.items() if key == arm.key), Moments.empty(k))
-        for arm in plan.arms
-    }
-    return Totals(width, k - width, whole)
+def width(columns: Sequence[str]) -> int:
+    return 2 if "denominator" in columns else 1
+
+
+def totals(plan: Plan, metric: PlannedMetric, cells: Cells | None) -> Totals:
+    """Of a metric that was not read every arm is empty."""
+    own = ("value", "denominator") if metric.kind in ("ratio", "funnel") else ("value",)
+    if cells is None:
+        return Totals(own, {arm.key: Moments.empty(len(own)) for arm in plan.arms})
+    whole = {arm.key: Moments.empty(len(cells.columns)) for arm in plan.arms}
+    for (arm, _), moments in cells.by_day.items():
+        whole[arm] += moments
+    return Totals(cells.columns, whole)

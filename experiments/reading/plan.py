@@ -19,13 +19,10 @@ class PlannedArm:
     key: str
     name: str
     weight: float  # share of the units, in the phase in force
-    objective_weights: tuple[float, float, float] | None = None  # user, merchant, platform; None: the scenario's
 
     @classmethod
     def of(cls, arm: "Arm", weights: dict[str, float]) -> "PlannedArm":
-        own = arm.objective_weights
-        interests = (float(own["user"]), float(own["merchant"]), float(own["platform"])) if own else None
-        return cls(arm.key, arm.name or arm.key, float(weights.get(arm.key, arm.weight)), interests)
+        return cls(arm.key, arm.name or arm.key, float(weights.get(arm.key, arm.weight)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +76,29 @@ class Plan:
         """Of a started one, as it stands in the database; shares of units are those of the phase in force."""
         assert experiment.started_at is not None
         phase = experiment.phases.filter(number=experiment.phase).first()
-        weights = phase.weights if phase else {}
+        is_watched = experiment.decision == "shipped" and experiment.holdback > 0
         return cls(
-            arms=tuple(PlannedArm.of(arm, weights) for arm in experiment.arms.order_by("position")),
+            arms=_held_back(experiment) if is_watched else _arms(experiment, phase.weights if phase else {}),
             metrics=tuple(PlannedMetric.of(one) for one in experiment.measured.select_related("metric").order_by("pk")),
             confidence=float(experiment.confidence),
             started_at=experiment.started_at,
             planned_days=experiment.planned_days,
             unit=experiment.unit,
             window=window,
-            stopped_at=experiment.stopped_at,
+            stopped_at=None if is_watched else experiment.stopped_at,
             type=experiment.type,
-            analysis=experiment.analysis,
+            analysis="always_valid" if is_watched else experiment.analysis,  # the planned looks are over
             spending=experiment.spending,
             correction=experiment.correction,
             prior=experiment.prior,
             prior_mean=experiment.prior_mean,
             prior_sd=experiment.prior_sd,
             cuped=experiment.cuped,
-            planned_units=experiment.planned_units,
+            planned_units=None if is_watched else experiment.planned_units,
             phase=experiment.phase,
             phase_started_at=phase.started_at if phase else None,
             cluster=experiment.cluster,
-            shipped_arm=experiment.shipped_arm if experiment.holdback else "",
+            shipped_arm=experiment.shipped_arm if is_watched else "",
         )
 
     @property
@@ -143,6 +140,10 @@ class Plan:
         """Run time before which nothing ships."""
         return min(LEAST_DAYS, self.planned_days)
 
+    def expects_units_until(self, at: datetime) -> datetime:
+        """Nobody expects new units after the planned end or the stop, but of who is held back."""
+        return at if self.shipped_arm else min(at, self.ends_at, self.stopped_at or at)
+
     def days(self, at: datetime) -> float:
         """Run by then, or by the stop."""
         return (min(at, self.stopped_at or at) - self.started_at) / timedelta(days=1)
@@ -158,3 +159,14 @@ class Plan:
         begun = self.phase_started_at or self.started_at
         span = max(self.ends_at - begun, timedelta(days=1))
         return (min(at, self.stopped_at or at) - begun) / span
+
+
+def _arms(experiment: "Experiment", weights: dict[str, float]) -> tuple[PlannedArm, ...]:
+    return tuple(PlannedArm.of(arm, weights) for arm in experiment.arms.order_by("position"))
+
+
+def _held_back(experiment: "Experiment") -> tuple[PlannedArm, ...]:
+    """The control for the share that is held back, and what was shipped for everybody else."""
+    back, arms = float(experiment.holdback), list(experiment.arms.order_by("position"))
+    shipped = next(arm for arm in arms if arm.key == experiment.shipped_arm)
+    return PlannedArm.of(arms[0], {arms[0].key: back}), PlannedArm.of(shipped, {shipped.key: 1 - back})

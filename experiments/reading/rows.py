@@ -1,6 +1,6 @@
 """Every metric in every treatment, with all that a look tells of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import copysign, sqrt
 
@@ -21,7 +21,6 @@ from experiments.stats.tails import LN10
 from firstlight.kernel.withheld import Reason, Withheld
 
 POWER = 0.8416212335729143  # standard errors that 80 % power adds
-CORRECTIONS: dict[str, Callable[[Sequence[float]], list[float]]] = {"holm": multiplicity.holm}
 NOT_CHOSEN = "switched off in the plan"
 NOT_READ = "what units did before exposure was not read"
 TOO_FEW = "too few successes or failures for it"
@@ -81,7 +80,7 @@ class Row:
 
     @property
     def site_wide(self) -> Estimate | Withheld:
-        return Withheld(Reason.NO_DATA)
+        return Withheld(Reason.NOT_READ)
 
 
 def p_of(found: Comparison) -> float | None:
@@ -158,8 +157,8 @@ def _beside(plan: Plan, found: Sequence[Row], given: Given, course: Course) -> l
 def _together(plan: Plan, found: Sequence[Row], totals: Mapping[str, Totals], course: Course) -> list[Row]:
     """With the p of the goals corrected for how many comparisons decide, and intervals that hold all at once."""
     known = {i: p for i, row in enumerate(found) if row.metric.role == "primary" and (p := row.p) is not None}
-    corrected = dict(zip(known, CORRECTIONS[plan.correction](list(known.values())), strict=True))
-    each = course.of_each(plan.alpha / plan.n_goals)
+    corrected = dict(zip(known, multiplicity.CORRECTIONS[plan.correction](list(known.values())), strict=True))
+    each = course.of_each(multiplicity.simultaneous(plan.alpha, plan.n_goals))
     wide = wholes.compared(replace(plan, metrics=plan.goals), totals, each)
     return [
         replace(row, p_adjusted=corrected.get(i), simultaneous=_same_way(row, wide.get((row.metric.key, row.arm.key))))

@@ -39,6 +39,10 @@ class Course:
         """The same look for one of several goals, each with this part of alpha."""
         return replace(self, alpha=alpha, z=self.z_of_each)
 
+    def alone(self) -> "Course":
+        """As if nobody had looked before or would look again."""
+        return replace(self, z=None, planned_n=None)
+
     @property
     def is_sequential(self) -> bool:
         return self.z is not None or self.planned_n is not None

@@ -6,7 +6,7 @@ from typing import Any
 from experiments import findings
 from experiments.reading.belief import Posterior
 from experiments.reading.compared import Ways
-from experiments.reading.given import Cells, Totals
+from experiments.reading.given import Totals
 from experiments.reading.plan import Plan, PlannedArm, PlannedMetric
 from experiments.reading.rows import Row, finding, p_of
 from experiments.stats import comparison
@@ -15,6 +15,7 @@ from experiments.stats.guardrails import Guardrail, State
 from experiments.stats.levels import Level
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.withheld import Withheld
+from firstlight.metrics.read.values import Cells
 
 Json = dict[str, Any]
 
@@ -25,8 +26,12 @@ def interval(found: Estimate | Withheld) -> Json:
     return {"value": found.value, "low": found.low, "high": found.high}
 
 
+def both(found: Comparison) -> Json:
+    return {"difference": interval(found.difference), "lift": interval(found.lift)}
+
+
 def compared(found: Comparison) -> Json:
-    return {"difference": interval(found.difference), "lift": interval(found.lift), "p": p_of(found)}
+    return {**both(found), "p": p_of(found)}
 
 
 def ways(found: Ways | None) -> Json | None:
@@ -35,7 +40,7 @@ def ways(found: Ways | None) -> Json | None:
     return {"fixed": compared(found.fixed), "sequential": compared(found.sequential) if found.sequential else None}
 
 
-def metric(metric: PlannedMetric, plan: Plan, totals: Totals, cells: Cells, rows: Sequence[Row]) -> Json:
+def metric(metric: PlannedMetric, plan: Plan, totals: Totals, cells: Cells | None, rows: Sequence[Row]) -> Json:
     return {
         "metric": metric.key,
         "name": metric.name,
@@ -44,9 +49,9 @@ def metric(metric: PlannedMetric, plan: Plan, totals: Totals, cells: Cells, rows
         "direction": metric.direction,
         "objective": metric.objective,
         "margin": metric.margin,
-        "cap": cells.cap,
+        "cap": cells.cap if cells else None,
         "arms": [arm(one, metric, totals.bare[one.key]) for one in plan.arms],
-        "estimates": [estimate(row, cells.immature) for row in rows],
+        "estimates": [estimate(row, cells.immature if cells else {}) for row in rows],
     }
 
 
@@ -90,7 +95,7 @@ def estimate(row: Row, immature: Mapping[str, int]) -> Json:
 
 
 def _simultaneous(found: Comparison | None) -> Json | None:
-    return {"difference": interval(found.difference), "lift": interval(found.lift)} if found else None
+    return both(found) if found else None
 
 
 def _bayes(row: Row) -> Json | None:
@@ -137,4 +142,5 @@ def plan(plan: Plan, planned_n: float | None) -> Json:
         "cuped": plan.cuped,
         "type": plan.type,
         "phase": plan.phase,
+        "shipped_arm": plan.shipped_arm,
     }

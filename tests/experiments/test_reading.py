@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.reading import Cells, Given, Plan, PlannedArm, PlannedMetric, read
+from experiments.reading import Given, Plan, PlannedArm, PlannedMetric, read
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.windows import Window
+from firstlight.metrics.read import Cells
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 END = START + timedelta(days=7)
 LATER = END + timedelta(days=1)
+COLUMNS = {"rate": ("value", "denominator")}
 CLICKED = PlannedMetric("clicked", "Clicked", "primary", "proportion", "increase", "user", 0.02)
 VALUE = PlannedMetric("value", "Value", "secondary", "mean", "increase", "platform", 0.02)
 RATE = PlannedMetric("rate", "Click rate", "secondary", "ratio", "increase", "user", 0.02)
@@ -47,7 +49,7 @@ def look(
     raw: Raw, plan: Plan = PLAN, units: tuple[int, int] = (7_000, 7_000), mixed: int = 3, at: datetime = LATER
 ) -> dict[str, Any]:
     by_day = {metric: {at: Moments.of(values) for at, values in days.items()} for metric, days in raw.items()}
-    cells = {key: Cells(by_day=days) for key, days in by_day.items()}
+    cells = {key: Cells(COLUMNS.get(key, ("value",)), days) for key, days in by_day.items()}
     found = read(plan, Given(dict(zip(("control", "new"), units, strict=True)), mixed, cells), at=at)
     return json.loads(json.dumps(found, allow_nan=False))  # type: ignore[no-any-return]
 
@@ -55,12 +57,14 @@ def look(
 def test_it_has_the_fields_that_page_and_api_read(raw: Raw) -> None:
     found = look(raw)
     setting = {"version", "unit", "control", "arms", "window", "confidence", "analysis", "plan", "mixed_units"}
-    assert set(found) == setting | {"health", "metrics", "daily", "sequence", "verdict"}
+    parts = {"segments", "heterogeneity", "scenarios", "spill_over", "growth", "objectives", "ages", "trends"}
+    assert set(found) == setting | parts | {"health", "metrics", "daily", "sequence", "verdict"}
     assert found["window"] == {"start": "2026-11-01T00:00:00+00:00", "end": "2026-11-08T00:00:00+00:00"}
     assert found["arms"][1] == {"key": "new", "name": "New", "weight": 0.5, "units": 7_000}
     checks = [check["check"] for check in found["health"]]
-    assert checks[:4] == ["sample_ratio", "sample_ratio_segments", "several_arms", "exposures"]
-    assert checks[4:] == ["pre_exposure", "covariates", "immature", "low_power", "outliers"]
+    assert checks[:3] == ["sample_ratio", "sample_ratio_watched", "sample_ratio_segments"]
+    assert checks[3:5] == ["several_arms", "exposures"]
+    assert checks[5:] == ["pre_exposure", "covariates", "immature", "low_power", "outliers"]
     assert found["verdict"]["kind"] in {"ship", "keep running", "end", "abort", "cannot tell"}
     (estimate,) = found["metrics"][3]["estimates"]
     assert set(estimate["guardrail"]) == {"state", "p", "sentence"}

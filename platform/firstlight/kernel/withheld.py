@@ -19,6 +19,8 @@ class Reason(StrEnum):
     TOO_FEW_DAYS = "fewer than four days"
     NO_FACTOR = "a factor of it is zero"
     NO_CONTROL = "the control has no units"
+    NO_METRIC = "no goal or guardrail measures it"
+    NOT_READ = "what the whole site did was not read"
     NO_ANSWER = "the lake does not answer"
 
 

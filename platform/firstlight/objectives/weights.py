@@ -60,5 +60,11 @@ def publish_version(scenario: Scenario, stage: str, weights: Mapping[str, object
     return version
 
 
+def in_force(scenario: Scenario) -> dict[str, Decimal]:
+    """Of the whole scenario, whatever the stage of a visit."""
+    newest = Weights.objects.filter(scenario=scenario, stage="").first()
+    return mix(newest) if newest else DEFAULT
+
+
 def mix(version: Weights) -> dict[str, Decimal]:
     return {"user": version.user, "merchant": version.merchant, "platform": version.platform}

@@ -1,0 +1,83 @@
+"""What one experiment asks of the lake: whose events, of which metrics, from when to when."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from math import ceil
+
+import pyarrow as pa
+
+from experiments.models import Decision, Experiment
+from firstlight.catalog.models import Item
+from firstlight.kernel.windows import Window
+from firstlight.metrics.definitions import Definition
+from firstlight.metrics.read import Exposures, Slice
+
+MOST_AGES = 28  # days since exposure that are read one by one
+OF_EVENTS = frozenset({"category", "recall_source"})  # slices in which a unit may be in several segments
+
+
+class UnableToLook(Exception):
+    """Why there is nothing to analyse, in words for the PM."""
+
+
+def definitions_of(experiment: Experiment) -> list[Definition]:
+    return [Definition.of(one.metric) for one in experiment.measured.select_related("metric").order_by("pk")]
+
+
+def exposures_of(experiment: Experiment, definitions: Sequence[Definition], *, at: datetime) -> Exposures:
+    """Of a stopped experiment nobody is exposed any more, but what was begun may be finished. Raises `UnableToLook`."""
+    window = _window(experiment, at)
+    until = max(min(at, closes_at(experiment, definitions) or at), window.start)
+    return Exposures(
+        experiment=experiment.key,
+        phase=experiment.phase,
+        unit=experiment.unit,
+        arms=_arms(experiment),
+        scenarios=tuple(experiment.scenarios.order_by("key").values_list("key", flat=True)),
+        window=window,
+        until=until,
+        pre_days=experiment.pre_days,
+        slices=tuple(Slice(key, "event" if key in OF_EVENTS else "unit", key) for key in experiment.slices),
+        ages=min(MOST_AGES, ceil((until - window.start) / timedelta(days=1))),
+        categories=_categories() if "category" in experiment.slices else None,
+    )
+
+
+def closes_at(experiment: Experiment, definitions: Sequence[Definition]) -> datetime | None:
+    """When the last unit has had its whole time; None while units still join."""
+    if experiment.stopped_at is None or is_watched(experiment):
+        return None
+    hours = max(((one.window_hours or 0) + one.maturity_hours for one in definitions), default=0)
+    return experiment.stopped_at + timedelta(hours=hours)
+
+
+def is_watched(experiment: Experiment) -> bool:
+    """Shipped, with some units held back in the control to see the long run."""
+    return experiment.decision == Decision.SHIPPED and experiment.holdback > 0
+
+
+def is_open(experiment: Experiment) -> bool:
+    """Whether units still join, or it was last looked at before all had had their whole time."""
+    last, end = experiment.looks.first(), closes_at(experiment, definitions_of(experiment))
+    return end is None or last is None or last.until < end
+
+
+def _window(experiment: Experiment, at: datetime) -> Window:
+    """Of exposures that count. Who is held back is compared from the decision on: before it the shares were others."""
+    if experiment.started_at is None:
+        raise UnableToLook(f"“{experiment.key}” has not started yet.")
+    if is_watched(experiment) and experiment.decided_at is not None:
+        return Window(experiment.decided_at, max(at, experiment.decided_at))
+    end = min(at, experiment.stopped_at or at)
+    return Window(experiment.started_at, max(end, experiment.started_at))
+
+
+def _arms(experiment: Experiment) -> tuple[str, ...]:
+    keys = tuple(experiment.arms.order_by("position").values_list("key", flat=True))
+    return (keys[0], experiment.shipped_arm) if is_watched(experiment) else keys
+
+
+def _categories() -> pa.Table:
+    rows = Item.objects.filter(category__isnull=False).values_list("key", "category__key")
+    items, categories = zip(*rows.iterator(), strict=True) if rows.exists() else ((), ())
+    return pa.table({"item_id": pa.array(items, pa.string()), "category": pa.array(categories, pa.string())})

@@ -1,0 +1,97 @@
+"""Do segments differ at all? Then each one's effect, drawn in towards the whole. Never raw p-values of subgroups."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from experiments.reading import stored
+from experiments.reading.compared import Compared
+from experiments.reading.given import Given
+from experiments.reading.parts import Part, parts
+from experiments.reading.plan import Plan
+from experiments.reading.sequence import Course
+from experiments.stats import heterogeneity
+from experiments.stats.estimates import Estimate
+from experiments.stats.heterogeneity import Heterogeneity
+from experiments.stats.multiplicity import benjamini_hochberg
+from firstlight.console import words
+from firstlight.kernel.withheld import Reason, Withheld
+
+Json = dict[str, Any]
+Group = tuple[str, str, str]  # slice, metric, arm
+
+
+def segments(plan: Plan, given: Given, course: Course, off: Mapping[str, str]) -> tuple[list[Json], list[Json]]:
+    """(estimates, tests of their sameness), as stored."""
+    cells = {key: one.by_segment for key, one in given.metrics.items()}
+    groups: dict[Group, dict[Part, Compared]] = defaultdict(dict)
+    for part, one in parts(plan, cells, course, off).items():
+        groups[part.part[0], part.metric.key, part.arm][part] = one
+    drawn = {group: _drawn(plan, several) for group, several in groups.items()}
+    told = [
+        _told(part, one, drawn[group].get(part)) for group, several in groups.items() for part, one in several.items()
+    ]
+    return told, _tests(plan, groups)
+
+
+def _known(several: Mapping[Part, Compared]) -> dict[Part, tuple[float, float]]:
+    """Lift and its variance, of the segments that have both."""
+    found = {}
+    for part, one in several.items():
+        readings, i = one.readings(adjusted=one.adjusted is not None), one.row
+        lift, se = float(readings.lift[i]), float(readings.lift_se[i])
+        if not readings.reason[i] and isfinite(lift) and isfinite(se) and se > 0:
+            found[part] = lift, se**2
+    return found
+
+
+def _drawn(plan: Plan, several: Mapping[Part, Compared]) -> dict[Part, Estimate]:
+    known = _known(several)
+    effects, variances = [lift for lift, _ in known.values()], [variance for _, variance in known.values()]
+    return dict(zip(known, heterogeneity.shrunken(effects, variances, plan.confidence), strict=True))
+
+
+def _told(part: Part, one: Compared, drawn: Estimate | None) -> Json:
+    ways = one.adjusted or one.raw
+    slice_, segment = part.part
+    return {
+        "slice": slice_,
+        "segment": segment,
+        "metric": part.metric.key,
+        "arm": part.arm,
+        "units": {"control": one.pair[0].n, "treatment": one.pair[1].n},
+        **stored.both(ways.fixed),
+        "shrunken": stored.interval(drawn or Withheld(Reason.TOO_FEW_UNITS)),
+        "levels": {"control": stored.level(one.control), "treatment": stored.level(one.treatment)},
+    }
+
+
+def _tests(plan: Plan, groups: Mapping[Group, Mapping[Part, Compared]]) -> list[Json]:
+    """Cochran's Q of every slice, metric and treatment with two segments or more, corrected for their number."""
+    found: list[tuple[Group, Heterogeneity]] = []
+    for group, several in groups.items():
+        known = _known(several).values()
+        test = heterogeneity.test([lift for lift, _ in known], [variance for _, variance in known])
+        if not isinstance(test, Withheld):
+            found.append((group, test))
+    corrected = benjamini_hochberg([test.p for _, test in found])
+    names = {metric.key: metric.name for metric in plan.metrics} | {arm.key: arm.name for arm in plan.arms}
+    return [
+        {
+            "slice": slice_,
+            "metric": metric,
+            "arm": arm,
+            "q": test.q,
+            "p": test.p,
+            "p_adjusted": p,
+            "sentence": _sentence(slice_, names[metric], names[arm], p, plan.alpha),
+        }
+        for ((slice_, metric, arm), test), p in zip(found, corrected, strict=True)
+    ]
+
+
+def _sentence(slice_: str, metric: str, arm: str, p: float, alpha: float) -> str:
+    if p < alpha:
+        return f"The lift of “{metric}” in {arm} differs by {slice_} ({words.p_value(p)})."
+    return f"No sign that the lift of “{metric}” in {arm} differs by {slice_} ({words.p_value(p)})."
