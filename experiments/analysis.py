@@ -1,9 +1,8 @@
 """One look at an experiment: lake -> moments -> reading -> a row that nobody changes."""
 
 import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,7 +44,7 @@ def look(experiment_id: int, *, at: datetime) -> Look:
     experiment = Experiment.objects.get(pk=experiment_id)
     definitions = asking.definitions_of(experiment)
     exposures = asking.exposures_of(experiment, definitions, at=at)
-    plan = Plan.of(experiment, exposures.window)
+    plan = Plan.of(experiment, exposures.window, definitions)
     basis = Basis(table.latest_batch(), experiment.status, experiment.phase, _digest(plan, definitions, exposures))
     last = experiment.looks.first()
     if last and last.results.get("basis") == basis.stored():
@@ -54,7 +53,7 @@ def look(experiment_id: int, *, at: datetime) -> Look:
     measured = _measure(definitions, exposures, basis.batch)
     progress.note(experiment_id, "comparing arms")
     results = reading.read(plan, _given(experiment, plan, exposures, measured, last), at=at)
-    told = {"definitions": {one.key: _plain(one) for one in definitions}, "sql": measured.sql, "basis": basis.stored()}
+    told = {"definitions": _stored(definitions), "sql": measured.sql, "basis": basis.stored()}
     progress.note(experiment_id, "storing the look")
     return _store(experiment, results | told, basis, exposures.end)
 
@@ -102,9 +101,9 @@ def _is_same(last: Look, plan: Plan) -> bool:
     return (before.get("phase"), before.get("shipped_arm")) == (plan.phase, plan.shipped_arm)
 
 
-def _plain(definition: Definition) -> Any:
-    """As it will be read back: tuples are lists."""
-    return json.loads(json.dumps(asdict(definition)))
+def _stored(definitions: Sequence[Definition]) -> dict[str, Any]:
+    """In full: a definition that changes later changes nothing here."""
+    return {one.key: {"key": one.key, "version": one.version, **one.stored()} for one in definitions}
 
 
 def _store(experiment: Experiment, results: dict[str, Any], basis: Basis, until: datetime) -> Look:

@@ -8,7 +8,9 @@ import pyarrow as pa
 
 from experiments.models import Decision, Experiment
 from firstlight.catalog.models import Item
+from firstlight.console import words
 from firstlight.kernel.windows import Window
+from firstlight.metrics import rates, versions
 from firstlight.metrics.definitions import Definition
 from firstlight.metrics.read import Exposures, Slice
 
@@ -21,7 +23,9 @@ class UnableToLook(Exception):
 
 
 def definitions_of(experiment: Experiment) -> list[Definition]:
-    return [Definition.of(one.metric) for one in experiment.measured.select_related("metric").order_by("pk")]
+    """As they were pinned at the start; what is not pinned, as it stands."""
+    measured = experiment.measured.select_related("metric").order_by("pk")
+    return list(versions.definitions({one.pk: (one.metric, one.version) for one in measured}).values())
 
 
 def exposures_of(experiment: Experiment, definitions: Sequence[Definition], *, at: datetime) -> Exposures:
@@ -39,6 +43,7 @@ def exposures_of(experiment: Experiment, definitions: Sequence[Definition], *, a
         pre_days=experiment.pre_days,
         slices=tuple(Slice(key, "event" if key in OF_EVENTS else "unit", key) for key in experiment.slices),
         ages=min(MOST_AGES, ceil((until - window.start) / timedelta(days=1))),
+        rates=_rates(definitions, window.start - timedelta(days=experiment.pre_days), until),
         categories=_categories() if "category" in experiment.slices else None,
     )
 
@@ -75,6 +80,14 @@ def _window(experiment: Experiment, at: datetime) -> Window:
 def _arms(experiment: Experiment) -> tuple[str, ...]:
     keys = tuple(experiment.arms.order_by("position").values_list("key", flat=True))
     return (keys[0], experiment.shipped_arm) if is_watched(experiment) else keys
+
+
+def _rates(definitions: Sequence[Definition], since: datetime, until: datetime) -> pa.Table | None:
+    """Into the one currency that the metrics name; None when none does."""
+    wanted = {one.currency for one in definitions if one.currency}
+    if len(wanted) > 1:
+        raise UnableToLook(f"Its metrics are in {words.listing(sorted(wanted))}: put them into one currency.")
+    return rates.stored().table(wanted.pop(), since.date(), until.date()) if wanted else None
 
 
 def _categories() -> pa.Table:

@@ -119,6 +119,15 @@ def covariates(reductions: Mapping[str, float], off: Mapping[str, str]) -> Check
     return Check("covariates", True, None, f"The adjustment for what units did before exposure {took}.")
 
 
+def money(unpriced: Mapping[str, int]) -> Check:
+    """Metric -> events in a currency that had no rate on their day, and are missing from it."""
+    missing = {metric: n for metric, n in unpriced.items() if n}
+    if missing:
+        told = words.listing([f"{words.plural(n, 'event')} of “{metric}”" for metric, n in missing.items()])
+        return Check("money", False, None, f"No exchange rate for {told}: enter the rates of their days.")
+    return Check("money", True, None, "All money could be converted.")
+
+
 def immature(open_: int, units: int) -> Check:
     """`open_` of `units` have not had the whole time that a metric looks at."""
     if not open_:

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from bandits.models import Campaign, Posterior
+from experiments.asking import definitions_of
 from experiments.models import Arm, Experiment, ExperimentMetric, Look, Status
 from experiments.reading import Given, Plan, read
 from firstlight.accounts.models import User
@@ -70,7 +71,7 @@ def look(of: Experiment, *, lift: float = 0.2, seed: int = 5) -> Look:
             drawn = {"shop-click-rate": np.column_stack([clicks, views]), "shop-refunds": rng.gamma(5, 10, 800)}
             for key, days in by_day.items():
                 days[where] = Moments.of(drawn[key].astype(float))
-    plan = Plan.of(of, Window(of.started_at, at))
+    plan = Plan.of(of, Window(of.started_at, at), definitions_of(of))
     cells = {
         key: Cells(("value", "denominator") if "rate" in key else ("value",), days) for key, days in by_day.items()
     }

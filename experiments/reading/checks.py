@@ -26,6 +26,7 @@ def checks(plan: Plan, given: Given, rows: Sequence[Row], balanced: Balance, at:
         health.exposures(days, until.astimezone(UTC).date()),
         health.pre_exposure(balanced.found),
         _covariates(rows, balanced),
+        health.money({m.name: given.metrics[m.key].unpriced for m in plan.metrics if m.key in given.metrics}),
         _immature(given),
         _low_power(rows),
         health.outliers(_carried(plan, rows)),

@@ -1,11 +1,13 @@
 """What was planned before the start, as the reading takes it. Pure values; `of` reads them off the models."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from experiments.verdict import Question
 from firstlight.kernel.windows import Window
+from firstlight.metrics.definitions import Definition
 
 if TYPE_CHECKING:
     from experiments.models import Arm, Experiment, ExperimentMetric
@@ -36,10 +38,9 @@ class PlannedMetric:
     margin: float  # of a guardrail, as a share of the control
 
     @classmethod
-    def of(cls, one: "ExperimentMetric") -> "PlannedMetric":
-        metric = one.metric
+    def of(cls, one: "ExperimentMetric", pinned: Definition) -> "PlannedMetric":
         return cls(
-            metric.key, metric.name, one.role, metric.kind, metric.direction, metric.objective, float(one.margin)
+            pinned.key, one.metric.name, one.role, pinned.kind, pinned.direction, pinned.objective, float(one.margin)
         )
 
     @property
@@ -72,14 +73,16 @@ class Plan:
     shipped_arm: str = ""  # shipped, with units held back to watch the long run
 
     @classmethod
-    def of(cls, experiment: "Experiment", window: Window) -> "Plan":
+    def of(cls, experiment: "Experiment", window: Window, definitions: Sequence[Definition]) -> "Plan":
         """Of a started one, as it stands in the database; shares of units are those of the phase in force."""
         assert experiment.started_at is not None
         phase = experiment.phases.filter(number=experiment.phase).first()
+        pinned = {one.key: one for one in definitions}
+        measured = experiment.measured.select_related("metric").order_by("pk")
         is_watched = experiment.decision == "shipped" and experiment.holdback > 0
         return cls(
             arms=_held_back(experiment) if is_watched else _arms(experiment, phase.weights if phase else {}),
-            metrics=tuple(PlannedMetric.of(one) for one in experiment.measured.select_related("metric").order_by("pk")),
+            metrics=tuple(PlannedMetric.of(one, pinned[one.metric.key]) for one in measured),
             confidence=float(experiment.confidence),
             started_at=experiment.started_at,
             planned_days=experiment.planned_days,

@@ -125,3 +125,10 @@ def test_experiments_that_change_each_other_are_named() -> None:
     assert "“prices”" in check.sentence
     assert health.overlap([("recall", 0.2)]).passed
     assert health.overlap([]).p is None
+
+
+def test_money_without_a_rate_is_named_by_metric() -> None:
+    check = health.money({"GMV": 12, "Refunded": 0})
+    assert not check.passed
+    assert check.sentence == "No exchange rate for 12 events of “GMV”: enter the rates of their days."
+    assert health.money({"GMV": 0}).passed

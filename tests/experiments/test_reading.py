@@ -64,7 +64,7 @@ def test_it_has_the_fields_that_page_and_api_read(raw: Raw) -> None:
     checks = [check["check"] for check in found["health"]]
     assert checks[:3] == ["sample_ratio", "sample_ratio_watched", "sample_ratio_segments"]
     assert checks[3:5] == ["several_arms", "exposures"]
-    assert checks[5:] == ["pre_exposure", "covariates", "immature", "low_power", "outliers"]
+    assert checks[5:] == ["pre_exposure", "covariates", "money", "immature", "low_power", "outliers"]
     assert found["verdict"]["kind"] in {"ship", "keep running", "end", "abort", "cannot tell"}
     (estimate,) = found["metrics"][3]["estimates"]
     assert set(estimate["guardrail"]) == {"state", "p", "sentence"}
