@@ -1,6 +1,7 @@
 """The report on paper: A4, the words, pictures and tables of the page, drawn by fpdf2."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from io import BytesIO
@@ -21,7 +22,11 @@ from firstlight.console.pictures import printed as drawn
 INK, TEXT, FAINT, LINE = (15, 23, 42), (51, 65, 85), (82, 97, 122), (226, 232, 240)
 TONES = {"better": (31, 157, 107), "worse": (217, 72, 95), "warn": (217, 138, 28), "info": (79, 127, 224)}
 FONTS = {"": "Regular", "B": "SemiBold"}  # the admin's own Inter: the fonts every PDF reader has lack “−” and quotes
-WIDTH = 178  # mm of a page less its margins
+MARGIN, WIDTH, HIGHEST = 16, 178, 215.0  # mm: of a page, of what is between, of a picture
+DRAWN = 900  # px of a picture at that width
+SMALLEST = 0.8  # of its size, to which a picture may shrink to stay on its page
+SMALL = 6.8  # points, in tables
+ASIDE = 3.8  # mm of a cell beside its text
 
 
 def printed(found: Mapping[str, Any], *, at: datetime) -> bytes:
@@ -39,7 +44,7 @@ def printed(found: Mapping[str, Any], *, at: datetime) -> bytes:
 
 def _paper(title: str) -> FPDF:
     pdf = _Paper(format="A4")
-    pdf.set_margin(16)
+    pdf.set_margin(MARGIN)
     pdf.set_auto_page_break(True, margin=18)
     for style, file in _fonts().items():
         _add_font(pdf, style, file)
@@ -101,11 +106,12 @@ def _head(pdf: FPDF, found: Mapping[str, Any], at: datetime) -> None:
 
 def _verdict(pdf: FPDF, verdict: Mapping[str, Any], tone: str) -> None:
     top = pdf.get_y()
-    pdf.set_left_margin(21)
+    pdf.set_left_margin(MARGIN + 5)
     _write(pdf, verdict["sentence"], size=14, style="B", colour=INK)
-    pdf.set_left_margin(16)
+    pdf.set_left_margin(MARGIN)
     pdf.set_fill_color(*TONES.get(tone, FAINT))
-    pdf.rect(16, top, 1.2, max(pdf.get_y() - top, 6), style="F")
+    pdf.rect(MARGIN, top, 1.2, max(pdf.get_y() - top, 6), style="F")
+    pdf.set_fill_color(255, 255, 255)  # else tables take it for their own
     pdf.ln(2)
     _list(pdf, verdict["reasons"])
 
@@ -117,26 +123,47 @@ def _health(pdf: FPDF, found: Mapping[str, Any]) -> None:
 
 
 def _section(pdf: FPDF, section: Section) -> None:
-    _title(pdf, section.title + (f" ({section.badge})" if section.badge else ""))
+    shown = [_Shown.of(picture) for picture in section.pictures]
+    _title(pdf, section.title + (f" ({section.badge})" if section.badge else ""), room=_least(shown))
     _write(pdf, section.sentence or section.missing)
-    for picture in section.pictures:
-        _picture(pdf, picture)
+    for one in shown:
+        _picture(pdf, one)
     for table in section.tables:
         _table(pdf, table)
     for note in section.notes:
         _write(pdf, note, size=8.5, colour=FAINT)
 
 
-def _picture(pdf: FPDF, picture: Picture) -> None:
-    """With its words above it on the same page; one too high for a page is made to fit."""
-    image = drawn(picture, width=680)
-    width, height = _size(image)
-    high = min(WIDTH * height / width, 215.0)
-    if pdf.will_page_break(high + 14):
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A picture as paper takes it."""
+
+    picture: Picture
+    image: bytes
+    high: float  # mm at full width; one too high for a page is made to fit
+
+    @classmethod
+    def of(cls, picture: Picture) -> "_Shown":
+        image = drawn(picture, width=DRAWN)
+        width, height = _size(image)
+        return cls(picture, image, min(WIDTH * height / width, HIGHEST))
+
+
+def _least(shown: Sequence[_Shown]) -> float:
+    """Room, in mm, that a title leaves below itself, so that it does not stand alone at the foot of a page."""
+    return 26 + SMALLEST * shown[0].high if shown else 34
+
+
+def _picture(pdf: FPDF, one: _Shown) -> None:
+    """With its words above it on the same page, smaller rather than on the next."""
+    room = pdf.h - pdf.b_margin - pdf.get_y() - 12
+    if room < SMALLEST * one.high:
         pdf.add_page()
-    _write(pdf, picture.title, size=9.5, style="B", colour=INK)
-    _write(pdf, picture.caption, size=8.5, colour=FAINT)
-    pdf.image(BytesIO(image), x=16, h=high, alt_text=f"{picture.title}. {picture.caption}")
+        room = HIGHEST
+    _write(pdf, one.picture.title, size=9.5, style="B", colour=INK)
+    _write(pdf, one.picture.caption, size=8.5, colour=FAINT)
+    told = f"{one.picture.title}. {one.picture.caption}"
+    pdf.image(BytesIO(one.image), x=MARGIN, h=min(one.high, room), alt_text=told)
     pdf.ln(4)
 
 
@@ -148,8 +175,11 @@ def _size(png: bytes) -> tuple[int, int]:
 def _table(pdf: FPDF, table: Table) -> None:
     if not table.rows:
         return
+    if pdf.will_page_break(18):
+        pdf.add_page()
     _write(pdf, table.caption, size=8.5, colour=FAINT)
-    pdf.set_font("Inter", "", 7)
+    widths = _widths(pdf, table)
+    pdf.set_font("Inter", "", SMALL)
     pdf.set_text_color(*TEXT)
     pdf.set_draw_color(*LINE)
     style = FontFace(emphasis="B", color=INK)
@@ -159,7 +189,7 @@ def _table(pdf: FPDF, table: Table) -> None:
         line_height=3.6,
         padding=(0.7, 0.8),
         text_align=tuple("RIGHT" if head.is_number else "LEFT" for head in table.heads),
-        col_widths=_widths(table),
+        col_widths=widths,
         width=WIDTH,
     ) as lines:
         lines.row([head.text for head in table.heads])
@@ -168,21 +198,31 @@ def _table(pdf: FPDF, table: Table) -> None:
                 named = f"{one.cells[0].text}  {one.cells[0].sub}"
                 lines.row(style=style).cell(named, colspan=len(table.heads), align="LEFT")
             else:
-                lines.row([f"{cell.text} {cell.sub}".strip() for cell, _ in cells])
+                lines.row([_kept(f"{cell.text} {cell.sub}".strip()) for cell, _ in cells])
     pdf.ln(4)
 
 
-def _widths(table: Table) -> tuple[int, ...]:
-    """As the longest words ask for, within reason: a sentence is broken, a number is not."""
-    longest = [len(head.text) for head in table.heads]
+def _widths(pdf: FPDF, table: Table) -> tuple[float, ...]:
+    """Mm: no number and no word is broken; what is left goes to those who have most to say."""
+    columns = [[head.text] for head in table.heads]
     for one in table.rows:
         if not one.is_group:
-            longest = [max(most, len(f"{c.text} {c.sub}")) for most, c in zip(longest, one.cells, strict=False)]
-    return tuple(min(max(most, 6), 34) for most in longest)
+            for column, cell in zip(columns, one.cells, strict=False):
+                column.append(f"{cell.text} {cell.sub}".strip())
+    pdf.set_font("Inter", "B", SMALL)
+    least = [max(pdf.get_string_width(_unbroken(text)) for text in column) + ASIDE for column in columns]
+    wanted = [max(map(pdf.get_string_width, column)) + ASIDE for column in columns]
+    more = max(WIDTH - sum(least), 0.0) / max(sum(wanted) - sum(least), 1e-9)
+    return tuple(low + (want - low) * more for low, want in zip(least, wanted, strict=True))
 
 
-def _title(pdf: FPDF, text: str) -> None:
-    if pdf.will_page_break(30):
+def _unbroken(text: str) -> str:
+    """The longest part that stays on one line: a short cell does as a whole."""
+    return text if len(text) <= 13 else max(text.split(), key=len)
+
+
+def _title(pdf: FPDF, text: str, *, room: float = 34) -> None:
+    if pdf.will_page_break(room):
         pdf.add_page()
     pdf.ln(5)
     _write(pdf, text, size=12.5, style="B", colour=INK)
@@ -197,4 +237,9 @@ def _write(pdf: FPDF, text: str, *, size: float = 9.5, style: str = "", colour: 
     if text:
         pdf.set_font("Inter", style, size)
         pdf.set_text_color(*colour)
-        pdf.multi_cell(0, size * 0.5, text, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        pdf.multi_cell(0, size * 0.5, _kept(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+
+def _kept(text: str) -> str:
+    """A number and its unit stay on one line."""
+    return text.replace(" %", "\u00a0%").replace(" pp", "\u00a0pp")

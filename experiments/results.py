@@ -1,6 +1,7 @@
 """The page of an experiment's result: sentence, picture, table; every look of the past can be opened."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -9,13 +10,16 @@ from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 
+from experiments import comments
 from experiments import page as shapes
 from experiments.models import Experiment, Look, Progress
 from experiments.page import Choice, Json, records
 from firstlight.console.pictures import exported
 from firstlight.metrics.models import Kind, Metric
 
+LONGEST = timedelta(hours=1)  # an analysis
 LISTED = 50  # looks and comments that the page shows
 
 
@@ -52,7 +56,7 @@ class Reading:
         looks = list(experiment.looks.order_by("-number").defer("results")[:LISTED])
         return [
             records.plan(experiment, arms, measured),
-            records.course(experiment.phases.all(), experiment.ramp.all()),
+            records.course(experiment.phases.all(), experiment.ramp.all(), arms),
             *([records.history(looks, self.look)] if looks else []),
         ]
 
@@ -91,7 +95,7 @@ def page(
 ) -> HttpResponse:
     """`refusal`: why what was `said` could not be written down."""
     reading = Reading.of(request, experiment)
-    running = Progress.objects.filter(experiment=experiment, finished_at=None).first()
+    running = _running(experiment, timezone.now())
     context = {
         **admin.site.each_context(request),
         "title": experiment.name,
@@ -102,13 +106,18 @@ def page(
         "comments": list(experiment.comments.order_by("-at", "-pk")[:LISTED])[::-1],
         "refusal": refusal,
         "said": said,
-        "longest": 10_000,
+        "longest": comments.LONGEST,
         "progress": running,
         "export": reverse("admin:experiments_experiment_results", args=[experiment.pk]),
         "after": _awaited(request, reading, running),
         **reading.context,
     }
     return TemplateResponse(request, "experiments/results.html", context, status=422 if refusal else 200)
+
+
+def _running(experiment: Experiment, at: datetime) -> Progress | None:
+    """The analysis that is under way; one that was asked for long ago has died with its worker."""
+    return Progress.objects.filter(experiment=experiment, finished_at=None, asked_at__gt=at - LONGEST).first()
 
 
 def _awaited(request: HttpRequest, reading: Reading, running: Progress | None) -> int | None:

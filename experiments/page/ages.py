@@ -25,13 +25,13 @@ def section(results: Json, choice: Choice) -> Section:
     )
 
 
-def _picture(metric: Json, points: list[charts.Point], own: list[Json]) -> Picture:
+def _picture(metric: Json, points: list[charts.Aged], own: list[Json]) -> Picture:
     caption = "Lift on each single day after a unit's first exposure. Fades: novelty. Grows: people had to learn."
     rows = [{"metric": a["metric"], "arm": a["arm"], "age": a["age"], **stored.flat("lift", a["lift"])} for a in own]
-    chart = charts.cumulative(points, title="Lift", at="days since exposure")
+    chart = charts.ages(points, title="Lift", at="days since exposure")
     return Picture("ages", f"“{metric['name']}” by days since exposure", chart, rows, caption)
 
 
-def _point(results: Json, age: Json) -> charts.Point:
+def _point(results: Json, age: Json) -> charts.Aged:
     change = age["lift"]
-    return charts.Point(int(age["age"]), arm_name(results, age["arm"]), change["value"], change["low"], change["high"])
+    return charts.Aged(int(age["age"]), arm_name(results, age["arm"]), change["value"], change["low"], change["high"])

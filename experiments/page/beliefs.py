@@ -33,14 +33,25 @@ def section(results: Json, choice: Choice) -> Section:
     )
 
 
+def chance(share: float) -> str:
+    """Never 0 or 100 %: nothing is certain.
+
+    >>> chance(0.91234), chance(0.99999), chance(0.0)
+    ('91.2 %', '> 99.9 %', '< 0.1 %')
+    """
+    if share > 0.999:
+        return "> 99.9 %"
+    return "< 0.1 %" if share < 0.001 else f"{share * 100:.1f} %"
+
+
 def _has(estimate: Json) -> bool:
     bayes = estimate.get("bayes") or {}
     return bayes.get("chance_to_win") is not None
 
 
 def _sentence(results: Json, metric: Json, estimate: Json) -> str:
-    chance = words.percent(estimate["bayes"]["chance_to_win"], 3)
-    return f"{arm_name(results, estimate['arm'])} is better in “{metric['name']}” with a chance of {chance}."
+    told = chance(estimate["bayes"]["chance_to_win"])
+    return f"{arm_name(results, estimate['arm'])} is better in “{metric['name']}” with a chance of {told}."
 
 
 def _picture(results: Json, found: list[tuple[Json, Json]]) -> Picture:
@@ -56,10 +67,11 @@ def _interval(results: Json, metric: Json, estimate: Json) -> charts.Interval:
     low, high = bayes.get("low"), bayes.get("high")
     if low is None or high is None:
         return charts.Interval(label, "withheld: too little data for a percentage", "withheld")
-    note = f"{words.percent(bayes['chance_to_win'], 3)} to win ({words.lift_interval(low, high)})"
-    middle = bayes.get("value", (low + high) / 2)
+    note = f"{chance(bayes['chance_to_win'])} to win ({words.lift_interval(low, high)})"
+    middle = bayes.get("mean", (low + high) / 2)
     tone = stored.clear({"value": middle, "low": low, "high": high}, metric["direction"])
-    return charts.Interval(label, note, tone, middle, low, high)
+    short = f"{chance(bayes['chance_to_win'])} to win"
+    return charts.Interval(label, note, tone, middle, low, high, short=short)
 
 
 def _table(results: Json, found: list[tuple[Json, Json]]) -> Table:
@@ -67,7 +79,7 @@ def _table(results: Json, found: list[tuple[Json, Json]]) -> Table:
     rows = [
         row(
             Cell(m["name"], arm_name(results, e["arm"]), "name"),
-            words.percent(e["bayes"]["chance_to_win"], 4),
+            chance(e["bayes"]["chance_to_win"]),
             words.percent(e["bayes"].get("expected_loss"), 2),
             _ends(e["bayes"]),
             _flat(e["bayes"].get("flat") or {}),
@@ -86,7 +98,7 @@ def _ends(bayes: Json) -> str:
 def _flat(flat: Json) -> str:
     if flat.get("chance_to_win") is None:
         return words.BLANK
-    return f"{words.percent(flat['chance_to_win'], 4)} ({_ends(flat)})"
+    return f"{chance(flat['chance_to_win'])} ({_ends(flat)})"
 
 
 def _prior(bayes: Json) -> str:
@@ -100,5 +112,5 @@ def _prior(bayes: Json) -> str:
 
 def _csv(metric: Json, estimate: Json) -> dict[str, Any]:
     bayes = estimate["bayes"]
-    kept = {name: bayes.get(name) for name in ("chance_to_win", "expected_loss", "low", "high")}
+    kept = {name: bayes.get(name) for name in ("chance_to_win", "expected_loss", "mean", "low", "high")}
     return {"metric": metric["metric"], "arm": estimate["arm"], **kept}

@@ -12,11 +12,11 @@ from firstlight.console.pictures import Picture
 
 def section(results: Json, choice: Choice) -> Section:
     if not any(m["estimates"] for m in results["metrics"]):
-        return Section("lifts", "Lift", missing="No arm is compared with the control yet: no unit has met two arms.")
+        return Section("lifts", "Lifts", missing="No arm is compared with the control yet: no unit has met two arms.")
     switches = readings(results, choice)
     return Section(
         "lifts",
-        f"Lift against {arm_name(results, results['control'])}",
+        "Lifts",
         sentence=_reading_words(switches),
         switches=switches,
         pictures=[_absolute(results, choice) if choice.is_absolute else _relative(results, choice)],
@@ -75,7 +75,14 @@ def _interval(results: Json, metric: Json, estimate: Json, read: Json) -> charts
     margin = _margin(metric) if metric["role"] == "guardrail" else None
     tone = stored.tone(metric, estimate, read)
     return charts.Interval(
-        label, stored.lift(change), tone, change["value"], change["low"], change["high"], margin=margin
+        label,
+        stored.lift(change),
+        tone,
+        change["value"],
+        change["low"],
+        change["high"],
+        short=words.lift(change["value"]),
+        margin=margin,
     )
 
 
@@ -86,8 +93,9 @@ def _scaled(results: Json, metric: Json, estimate: Json, read: Json) -> charts.I
     reach = max(abs(change["low"]), abs(change["high"])) or 1.0
     share = metric["share"]
     note = f"{stored.difference(change, share=share)} ({stored.spread(change, share=share)})"
-    ends = (change[name] / reach for name in ("value", "low", "high"))
-    return charts.Interval(label, note, stored.tone(metric, estimate, read), *ends)
+    value, low, high = (change[name] / reach for name in ("value", "low", "high"))
+    tone, short = stored.tone(metric, estimate, read), stored.difference(change, share=share)
+    return charts.Interval(label, note, tone, value, low, high, short=short)
 
 
 def _margin(metric: Json) -> float | None:

@@ -12,9 +12,7 @@ def section(results: Json, choice: Choice) -> Section:
 
 
 def _main(results: Json, choice: Choice) -> Table:
-    names = heads(
-        "Arm", "#Units", "#Mean", "#Difference", "#Lift", "#Interval", "#p", "#Adjusted p", "Guardrail"
-    )  # fmt: skip
+    names = heads("Arm", "#Lift", "#Interval", "#p", "#Adjusted p", "Guardrail", "#Mean", "#Difference", "#Units")
     rows = [one for metric in results["metrics"] for one in _block(results, metric, choice)]
     caption = f"Every metric against {arm_name(results, results['control'])}"
     return Table(caption, names, rows)
@@ -28,23 +26,22 @@ def _block(results: Json, metric: Json, choice: Choice) -> list[Row]:
 
 
 def _line(results: Json, metric: Json, arm: Json, estimate: Json | None, choice: Choice) -> Row:
-    share = metric["share"]
-    first = [
-        Cell(arm_name(results, arm["arm"]), "control" if arm["arm"] == results["control"] else "", "name"),
-        words.count(arm["units"]),
-        stored.level(arm["mean"], share=share),
-    ]
+    """What decides stands first: on a phone the rest is a swipe away."""
+    share, is_control = metric["share"], arm["arm"] == results["control"]
+    name = Cell(arm_name(results, arm["arm"]), "control" if is_control else "", "name")
+    mean, units = stored.level(arm["mean"], share=share), words.count(arm["units"])
     if estimate is None:
-        return row(*first, *[""] * 6)
+        return row(name, *[""] * 5, mean, "", units)
     read = stored.reading(estimate, choice.covariates, choice.horizon)
-    change, guardrail = read["lift"], estimate["guardrail"]
     return row(
-        *first,
-        Cell(stored.difference(read["difference"], share=share), stored.spread(read["difference"], share=share)),
-        *_lift(change, stored.tone(metric, estimate, read)),
+        name,
+        *_lift(read["lift"], stored.tone(metric, estimate, read)),
         stored.p(read["p"], estimate.get("log10_p") if read is estimate else None),
         stored.p(estimate.get("p_adjusted")),
-        guardrail["sentence"] if guardrail else "",
+        estimate["guardrail"]["sentence"] if estimate["guardrail"] else "",
+        mean,
+        Cell(stored.difference(read["difference"], share=share), stored.spread(read["difference"], share=share)),
+        units,
     )
 
 

@@ -7,7 +7,7 @@ from experiments.page import stored
 from experiments.page.choice import Choice
 from experiments.page.shapes import Cell, Section, Table, heads, row
 from experiments.page.stored import Json, arm_name
-from firstlight.console import charts
+from firstlight.console import charts, words
 from firstlight.console.pictures import Picture
 
 INTERESTS = ("user", "merchant", "platform")
@@ -54,7 +54,8 @@ def _interval(label: str, change: Json) -> charts.Interval:
     if not stored.is_given(change):
         return charts.Interval(label, stored.withheld(change), "withheld")
     ends = (change["value"], change["low"], change["high"])
-    return charts.Interval(label, stored.lift(change), stored.clear(change), *ends)
+    short = words.lift(change["value"])
+    return charts.Interval(label, stored.lift(change), stored.clear(change), *ends, short=short)
 
 
 def _plane(results: Json, found: list[Json], x: str, y: str) -> Picture:

@@ -119,14 +119,14 @@ def _metrics(measured: Sequence[Any]) -> Table:
     return Table("Metrics", heads("Metric", "Role", "#Margin", "Definition"), rows)
 
 
-def course(phases: Iterable[Any], ramp: Iterable[Any]) -> Section:
+def course(phases: Iterable[Any], ramp: Iterable[Any], arms: Sequence[Any]) -> Section:
     """Phases and ramp, with what each gate saw."""
     went = [
         row(
             Cell(str(p.number), tone="name"),
             _at(p.started_at),
             _at(p.ended_at, "goes on"),
-            _shares(p.weights),
+            _shares(p.weights, arms),
             p.reason or words.BLANK,
         )
         for p in phases
@@ -166,8 +166,11 @@ def history(looks: Sequence[Look], shown: Look | None) -> Section:
     return Section("looks", "Looks", tables=[table])
 
 
-def _shares(weights: dict[str, float]) -> str:
-    return ", ".join(f"{arm} {words.percent(float(share))}" for arm, share in weights.items())
+def _shares(weights: dict[str, float], arms: Sequence[Any]) -> str:
+    """Control first; arms that are gone by now come last."""
+    order = {arm.key: i for i, arm in enumerate(arms)}
+    ranked = sorted(weights.items(), key=lambda one: (order.get(one[0], len(order)), one[0]))
+    return ", ".join(f"{arm} {words.percent(float(share))}" for arm, share in ranked)
 
 
 def _evidence(evidence: dict[str, Any]) -> str:

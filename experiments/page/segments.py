@@ -82,7 +82,7 @@ def _interval(metric: Json, segment: Json) -> charts.Interval:
     alone = segment["lift"] if stored.is_given(segment["lift"]) else kept
     tone = stored.clear(kept, metric["direction"])
     ends = (kept["value"], alone["low"], alone["high"], kept["low"], kept["high"])
-    return charts.Interval(label, stored.lift(kept), tone, *ends)
+    return charts.Interval(label, stored.lift(kept), tone, *ends, short=words.lift(kept["value"]))
 
 
 def _table(metric: Json, shown: list[Json]) -> Table:

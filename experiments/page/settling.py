@@ -16,7 +16,7 @@ MOST = 4  # goals drawn; more than that is a wall
 def section(results: Json, choice: Choice) -> Section:
     ranked = sorted(results["metrics"], key=lambda m: (m["metric"] != choice.metric, m["role"] != "primary"))
     drawn = [p for m in ranked if (p := _over_time(results, m)) is not None][:MOST]
-    bounds = _bounds(results)
+    bounds = _bounds(results, choice)
     if not drawn and bounds is None:
         return Section(
             "settling", "How it settled", missing="Two days of exposures draw the first line; come back tomorrow."
@@ -65,15 +65,24 @@ def _sequential(day: Json) -> Json | None:
     return inner or None
 
 
-def _bounds(results: Json) -> Picture | None:
-    """The goal's statistic on its way through the bounds; always-valid plans have none."""
-    looks = [one for one in results["sequence"] if one.get("z") is not None]
-    if not any(one.get("statistic") is not None for one in looks):
+def _bounds(results: Json, choice: Choice) -> Picture | None:
+    """The goal's statistic on its way through the bounds, from the second look on; always-valid plans have none."""
+    goals = [m for m in results["metrics"] if m["role"] == "primary"]
+    goal = next((m for m in goals if m["metric"] == choice.metric), goals[0] if goals else None)
+    if goal is None:
         return None
-    crossings = [charts.Crossing(float(x["information"]), float(x["z"]), x.get("statistic")) for x in looks]
-    goal = next((m["name"] for m in results["metrics"] if m["role"] == "primary"), "the goal")
+    looks = [x for x in results["sequence"] if x.get("z") and x.get("metric", goal["metric"]) == goal["metric"]]
+    crossings = [
+        charts.Crossing(float(x["information"]), float(x["z"]), x.get("statistic"), _arm(results, x)) for x in looks
+    ]
+    if len({c.information for c in crossings if c.statistic is not None}) < 2:
+        return None
     caption = (
         "Line: the goal in standard errors at each look. Outside the dashed bounds it is decided; inside, not yet."
     )
     chart = charts.boundary(crossings, title="Standard errors")
-    return Picture("bounds", f"“{goal}” against the bounds of the plan", chart, looks, caption)
+    return Picture("bounds", f"“{goal['name']}” against the bounds of the plan", chart, looks, caption)
+
+
+def _arm(results: Json, look: Json) -> str:
+    return arm_name(results, look["arm"]) if look.get("arm") else ""

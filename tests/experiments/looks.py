@@ -1,4 +1,4 @@
-"""A stored look as the reading of version 2 stores it, with made-up but plausible numbers: for pages, reports, exports."""
+"""Stored looks with made-up but plausible numbers, as the reading of version 2 stores them and as the first did."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -28,7 +28,7 @@ SLICES = {
 NAMES = {"platform": ("android", "ios", "web"), "visitor": ("new", "returning")}
 SCENARIOS = ("home_feed", "search", "cart", "product_page")
 STARTED = datetime(2026, 11, 2, tzinfo=UTC)
-SQL = "WITH firsts AS (SELECT user_id, MIN(arm) AS arm FROM events GROUP BY 1)\nSELECT arm, COUNT(*) FROM firsts GROUP BY 1"
+SQL = "WITH firsts AS (SELECT user_id, MIN(arm) AS arm FROM events)\nSELECT arm, COUNT(*) FROM firsts GROUP BY 1"
 UNITS = 240_000
 TRUE = {"din": 0.012, "dien": -0.004}  # lifts; each metric moves by a share of it
 
@@ -49,7 +49,7 @@ class _Maker:
 
     def whole(self) -> dict[str, Any]:
         treated = [key for key, _ in self.arms[1:]]
-        pairs = [(m, arm) for m in self.metrics for arm in treated]
+        pairs, days = [(m, arm) for m in self.metrics for arm in treated], self.days
         metrics = [self.metric(m) for m in self.metrics]
         return {
             "version": 2,
@@ -77,10 +77,10 @@ class _Maker:
             "ages": [self.age(m, arm, age) for m, arm in pairs if m[2] == "primary" for age in range(self.days - 1)],
             "trends": [_trend(m, arm) for m, arm in pairs if m[2] == "primary"],
             "interactions": [_interaction(m, arm) for m, arm in pairs if m[2] == "primary"],
-            "sequence": [self.look(i) for i in range(1, 29)],
+            "sequence": [self.look(i, m, arm) for i in range(1, days + 1) for m, arm in pairs if m[2] == "primary"],
             "verdict": {
                 "kind": "keep running",
-                "sentence": "Keep running, about 14 days left. So far “Click rate” in Ranker DIN: +1.3 % (−0.4 % to +3.0 %).",
+                "sentence": "Keep running, about 14 days left. So far “Click rate” in Ranker DIN: +1.3 %.",
                 "reasons": ["No bound of the plan has been crossed yet.", "“Refunds per user”: not worse than +2.0 %."],
             },
             "sql": SQL,
@@ -116,20 +116,16 @@ class _Maker:
         side, horizon = kept.split(".")
         force: Any = readings[side]
         now = force[horizon]
-        guardrail = None
-        if m[2] == "guardrail":
-            guardrail = {"state": "not worse", "p": 0.001, "sentence": "not worse than the margin of 2 %"}
+        one_off = {"difference": _interval(raw * m[6], 1.4 * error * m[6]), "lift": _interval(raw, 1.4 * error)}
+        both = {"difference": _interval(adjusted * m[6], error * m[6], 2.9), "lift": _interval(adjusted, error, 2.9)}
         return {
             "arm": arm, **now, "log10_p": float(np.log10(now["p"])), "p_adjusted": min(1.0, 2 * now["p"]),
-            "method": "welch", "guardrail": guardrail, "readings": readings, "in_force": kept,
+            "method": "welch", "guardrail": _guarded(m, now["lift"]), "readings": readings, "in_force": kept,
             "variance_reduction": None if m[3] == "retention" else 0.44,
-            "simultaneous": {"difference": _interval(adjusted * m[6], error * m[6], 2.9), "lift": _interval(adjusted, error, 2.9)},
+            "simultaneous": both, "adjusted_off": "",
             "bayes": _bayes(adjusted, error), "shrunken": _interval(0.7 * adjusted, 0.6 * error),
             "detectable": 2.8 * error, "site_wide": _interval(0.4 * adjusted, 0.4 * error),
-            "uncapped": {"difference": _interval(raw * m[6], 1.4 * error * m[6]), "lift": _interval(raw, 1.4 * error)}
-            if m[3] == "mean" else None,
-            "without_top": {"lift": _interval(0.9 * raw, 0.9 * error), "difference": _interval(raw, error)}
-            if m[3] == "mean" else None,
+            "uncapped": one_off if m[3] == "mean" else None, "without_top": one_off if m[3] == "mean" else None,
             "immature": {a: 1200 for a, _ in self.arms} if m[3] == "retention" else {},
         }  # fmt: skip
 
@@ -195,12 +191,12 @@ class _Maker:
         return {"metric": m[0], "arm": arm, "age": age, "difference": _interval(at * m[6], error * m[6]),
                 "lift": _interval(at, error)}  # fmt: skip
 
-    def look(self, number: int) -> dict[str, Any]:
+    def look(self, number: int, m: Any, arm: str) -> dict[str, Any]:
         information = number / 28
         at = (STARTED + timedelta(days=number)).isoformat()
-        seen = float(1.4 * np.sqrt(information) + self.rng.normal(0, 0.2)) if number <= self.days else None
+        seen = float(np.sign(TRUE[arm]) * 1.4 * np.sqrt(information) + self.rng.normal(0, 0.2))
         return {"number": number, "at": at, "information": information, "z": float(2.02 / np.sqrt(information)),
-                "statistic": seen}  # fmt: skip
+                "metric": m[0], "arm": arm, "statistic": seen}  # fmt: skip
 
 
 def _interval(at: float, error: float, z: float = 1.96) -> dict[str, float]:
@@ -221,28 +217,40 @@ def _bayes(at: float, error: float) -> dict[str, Any]:
     from scipy.special import ndtr
 
     kept = 0.8 * at
-    ends = {"low": kept - 1.8 * error, "high": kept + 1.8 * error}
-    flat = {"chance_to_win": float(ndtr(at / error)), "low": at - 1.96 * error, "high": at + 1.96 * error}
+    ends = {"mean": kept, "low": kept - 1.8 * error, "high": kept + 1.8 * error}
+    flat = {"chance_to_win": float(ndtr(at / error)), "mean": at, "low": at - 1.96 * error, "high": at + 1.96 * error}
     return {"chance_to_win": float(ndtr(kept / error)), "expected_loss": float(0.2 * error), **ends,
             "prior": {"kind": "history", "mean": 0.0, "sd": 0.02}, "flat": flat}  # fmt: skip
 
 
 def _definition(m: Any) -> dict[str, Any]:
-    source: dict[str, Any] = {"event": "click", "adds": "value" if m[3] == "mean" else "count", "filters": {}, "field": ""}
-    below = {"event": "impression", "adds": "count", "filters": {}, "field": ""} if m[3] == "ratio" else None
+    source: dict[str, Any] = {"event": "click", "adds": "value" if m[3] == "mean" else "count", "filters": {}}
+    below = {"event": "impression", "adds": "count", "filters": {}} if m[3] == "ratio" else None
     return {"key": m[0], "kind": m[3], "numerator": source, "denominator": below, "version": 2}
 
 
+def _guarded(m: Any, lift: dict[str, float]) -> dict[str, Any] | None:
+    """By where the interval lies from the margin of 2 %."""
+    if m[2] != "guardrail":
+        return None
+    worst, best = (-lift["high"], -lift["low"]) if m[4] == "decrease" else (lift["low"], lift["high"])
+    state = "not worse" if worst > -0.02 else "worse" if best < -0.02 else "not settled"
+    bound = "+2.0 %" if m[4] == "decrease" else "−2.0 %"
+    told = {"not worse": "not worse than", "worse": "worse than", "not settled": "may be worse than"}[state]
+    return {"state": state, "p": 0.001 if state == "not worse" else 0.4, "sentence": f"{told} {bound}"}
+
+
 def _health() -> list[dict[str, Any]]:
-    return [
-        {"check": "sample_ratio", "passed": True, "p": 0.42, "sentence": "The split of units is as planned (p = 0.420)."},
-        {"check": "sample_ratio_watched", "passed": True, "p": 0.9, "sentence": "Watched since the start, it is in order."},
-        {"check": "several_arms", "passed": True, "p": 1.0, "sentence": "412 units met several arms and are left out."},
-        {"check": "exposures", "passed": True, "p": None, "sentence": "New units came to the end."},
-        {"check": "pre_exposure", "passed": True, "p": 0.3, "sentence": "Before exposure the arms were alike (p = 0.300)."},
-        {"check": "immature", "passed": True, "p": None, "sentence": "3,600 units have not had their whole time yet."},
-        {"check": "outliers", "passed": False, "p": None, "sentence": "A few units carry “Value per user” in Ranker DIN."},
-    ]  # fmt: skip
+    found = [
+        ("sample_ratio", True, 0.42, "The split of units is as planned (p = 0.420)."),
+        ("sample_ratio_watched", True, 0.9, "Watched since the start, the split is in order (p = 0.900)."),
+        ("several_arms", True, 1.0, "412 units met several arms and are left out."),
+        ("exposures", True, None, "New units came to the end."),
+        ("pre_exposure", True, 0.3, "Before exposure the arms were alike (p = 0.300)."),
+        ("immature", True, None, "3,600 units (1.5 %) have not had their whole time yet."),
+        ("outliers", False, None, "A few units carry “Value per user” in Ranker DIN: +0.7 % with, 0.0 % without."),
+    ]
+    return [dict(zip(("check", "passed", "p", "sentence"), one, strict=True)) for one in found]
 
 
 def _trend(m: Any, arm: str) -> dict[str, Any]:
@@ -252,5 +260,38 @@ def _trend(m: Any, arm: str) -> dict[str, Any]:
 
 
 def _interaction(m: Any, arm: str) -> dict[str, Any]:
-    return {"experiment": "cart-upsell", "metric": m[0], "arm": arm, "other_arm": "bundle", "p": 0.31, "p_adjusted": 1.0,
-            "sentence": f"“{m[1]}” in {arm} does not hang on cart-upsell."}  # fmt: skip
+    told = f"“{m[1]}” in {arm} does not hang on cart-upsell."
+    about = {"experiment": "cart-upsell", "metric": m[0], "arm": arm, "other_arm": "bundle"}
+    return {**about, "p": 0.31, "p_adjusted": 1.0, "sentence": told}
+
+
+def old() -> dict[str, Any]:
+    """As the first reading stored it: two arms, two metrics, a fixed horizon, nothing adjusted."""
+    arms = [{"key": key, "name": key, "weight": 0.5, "units": 7_200} for key in ("control", "din")]
+    sides = [{"arm": a["key"], "units": 7_200, "mean": 0.1, "numerator": 1.0, "denominator": None} for a in arms]
+    held = {"state": "not settled", "p": None, "sentence": "may be worse than +5.0 %: not settled"}
+    goal = {
+        "metric": "shop-click-rate", "name": "Click rate", "role": "primary", "kind": "ratio", "direction": "increase",
+        "objective": "user", "margin": 0.02, "arms": sides, "estimates": [_first(_interval(0.2, 0.02), None)],
+    }  # fmt: skip
+    guard = {**goal, "metric": "shop-refunds", "name": "Refunded", "role": "guardrail", "kind": "mean"}
+    withheld = {"withheld": "too little data for a percentage"}
+    guard |= {"direction": "decrease", "margin": 0.05, "estimates": [_first(withheld, held)]}
+    days = [date(2026, 11, 2 + i).isoformat() for i in range(9)]
+    return {
+        "unit": "user_id", "control": "control", "arms": arms, "mixed_units": 3, "confidence": 0.95,
+        "window": {"start": STARTED.isoformat(), "end": (STARTED + timedelta(days=9)).isoformat()},
+        "analysis": "fixed horizon", "health": _health()[:4], "metrics": [goal, guard],
+        "daily": [
+            {"day": day, "metric": "shop-click-rate", "arm": "din", "units": 800 * (i + 1),
+             "lift": _interval(0.2, 0.06 / (i + 1)), "difference": _interval(0.02, 0.006 / (i + 1))}
+            for i, day in enumerate(days)
+        ],
+        "verdict": {"kind": "keep running", "sentence": "Keep running, about 5 days left.", "reasons": ["Too early."]},
+        "sql": "SELECT 1 -- <b>",
+    }  # fmt: skip
+
+
+def _first(lift: dict[str, Any], guardrail: dict[str, Any] | None) -> dict[str, Any]:
+    return {"arm": "din", "difference": _interval(0.02, 0.002), "lift": lift, "p": 1e-9, "log10_p": -9.0,
+            "p_adjusted": 1e-9, "method": "delta", "guardrail": guardrail}  # fmt: skip

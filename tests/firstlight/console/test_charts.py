@@ -26,7 +26,7 @@ DRAWN = {
     "series": charts.series(LINES),
     "shares": charts.shares(LINES, rest="b"),
     "bars": charts.bars([charts.Bar("Red dress", 120, "120"), charts.Bar("Blue dress", 0, "0")]),
-    "ages": charts.cumulative([charts.Point(i, "new", 0.1 / (i + 1), -0.1, 0.2) for i in range(9)], title="Lift"),
+    "ages": charts.ages([charts.Aged(i, "new", 0.1 / (i + 1), -0.1, 0.2) for i in range(9)], title="Lift", at="days"),
     "own": charts.intervals(ROWS, title="Difference", numbers=False),
     "boundary": charts.boundary(
         [charts.Crossing(0.25, 4.3, 1.2), charts.Crossing(0.5, 2.96, 3.1), charts.Crossing(1.0, 1.97, None)], title="z"
@@ -78,7 +78,7 @@ def test_a_chart_without_any_data_is_drawn_empty(name: str) -> None:
         "series": lambda: charts.series([]),
         "shares": lambda: charts.shares([], rest=""),
         "bars": lambda: charts.bars([]),
-        "ages": lambda: charts.cumulative([], title="Lift"),
+        "ages": lambda: charts.ages([], title="Lift", at="days"),
         "own": lambda: charts.intervals([], title="Difference", numbers=False),
         "boundary": lambda: charts.boundary([], title="z"),
         "heat": lambda: charts.heat([]),

@@ -7,11 +7,12 @@ label above the mark instead of beside it.
 from firstlight.console.charts.drawing import ROW, Drawing
 from firstlight.console.charts.grids import Cell, Spot, Step, heat, plane, waterfall
 from firstlight.console.charts.intervals import Bar, Interval, bars, intervals
-from firstlight.console.charts.series import Crossing, Point, boundary, cumulative, series, shares
+from firstlight.console.charts.series import Aged, Crossing, Point, ages, boundary, cumulative, series, shares
 from firstlight.console.charts.spans import Share, Stretch, shares_over_time, timeline
 
 __all__ = [
     "ROW",
+    "Aged",
     "Bar",
     "Cell",
     "Crossing",
@@ -22,6 +23,7 @@ __all__ = [
     "Spot",
     "Step",
     "Stretch",
+    "ages",
     "bars",
     "boundary",
     "cumulative",

@@ -75,15 +75,15 @@ def tone() -> Any:
     return alt.Color("tone", type="nominal", scale=scale, legend=None)
 
 
-def labels(text: str = "label") -> Any:
-    """On the upper half of a row, as long as the note on the right leaves room (parameter `room`, px)."""
-    limit = alt.ExprRef(expr="max(width - room, 90)")
+def labels(taken: str = "room") -> Any:
+    """On the upper half of a row, as long as the note on the right leaves room (`taken`: px, or what counts them)."""
+    limit = alt.ExprRef(expr=f"max(width - {taken}, 90)")
     mark = base().mark_text(style="title", align="left", dy=-11, limit=limit)
-    return mark.encode(x=alt.value(0), y=rows_of(), text=word(text))
+    return mark.encode(x=alt.value(0), y=rows_of(), text=word("label"))
 
 
-def notes(text: str = "note") -> Any:
-    mark = base().mark_text(style="note", align="right", dy=-11)
+def notes(text: str = "note", **more: Any) -> Any:
+    mark = base().mark_text(style="note", align="right", dy=-11, **more)
     return mark.encode(x=alt.value("width"), y=rows_of(), text=word(text))
 
 

@@ -1,7 +1,7 @@
 """Rows of estimates with their intervals, and rows of bars; readable at 400 px."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import altair as alt
@@ -23,6 +23,8 @@ from firstlight.console.charts.drawing import (
     word,
 )
 
+TIGHT = "width < wanted"  # label and note would meet
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -36,6 +38,9 @@ class Interval:
     high: float | None = None
     inner_low: float | None = None  # of a narrower interval drawn thick
     inner_high: float | None = None
+    short: str = field(
+        default="", kw_only=True
+    )  # what it says where there is no room for both label and note; empty: the note
     margin: float | None = None  # where a guardrail is broken, on the axis of `value`
 
 
@@ -62,12 +67,14 @@ def intervals(
     """
     ends = [x for r in rows for x in (r.low, r.high, r.margin, 0.0 if zero else None) if x is not None] or [0.0]
     low, high = domain(max(min(ends), lowest), min(max(ends), highest))
-    taken = room([r.note for r in rows if r.value is not None])
+    told = [r for r in rows if r.value is not None]
+    full, least = room([r.note for r in told]), room([r.short or r.note for r in told])
+    wanted = full + min(7 * max((len(r.label) for r in told), default=0), 420)
     return Drawing(
         _forest(title, zero, numbers),
         [_told(i, r) for i, r in enumerate(rows)],
         ROW * max(len(rows), 1),
-        {"lowest": low, "highest": high, "room": taken},
+        {"lowest": low, "highest": high, "full": full, "least": least, "wanted": wanted},
     )
 
 
@@ -98,8 +105,9 @@ def _forest(title: str, zero: bool, numbers: bool) -> Any:
         inner.encode(x=across("inner_low"), x2=alt.X2("inner_high"), y=y, color=colour),
         base().mark_rule(style="margin", clip=True).encode(x=across("margin"), y=below, y2=end),
         dot.encode(x=across("value"), y=y, color=colour, tooltip=tips),
-        labels(),
-        notes("beside"),
+        labels(f"({TIGHT} ? least : full)"),
+        notes("beside", opacity=alt.ExprRef(expr=f"{TIGHT} ? 0 : 1")),
+        notes("shortly", opacity=alt.ExprRef(expr=f"{TIGHT} ? 1 : 0")),
         base().mark_text(style="faint", align="left", dy=8).encode(x=alt.value(0), y=y, text=word("below")),
     ]
     if zero:
@@ -130,5 +138,6 @@ def _bars() -> Any:
 
 def _told(row: int, r: Interval) -> dict[str, Any]:
     """What is withheld is said where the mark would be; it may be long."""
-    here = {"beside": r.note, "below": ""} if r.value is not None else {"beside": "", "below": r.note}
-    return {"row": row, **asdict(r), **here}
+    if r.value is None:
+        return {"row": row, **asdict(r), "beside": "", "shortly": "", "below": r.note}
+    return {"row": row, **asdict(r), "beside": r.note, "shortly": r.short or r.note, "below": ""}

@@ -15,7 +15,7 @@ from firstlight.console.theme import SERIES, UNSETTLED
 class Point:
     """One point of a series, with its band where there is one."""
 
-    at: date | datetime | int  # a whole number: days since something
+    at: date | datetime
     series: str
     value: float | None
     low: float | None = None
@@ -25,19 +25,41 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Aged:
+    """An estimate at so many days since something."""
+
+    at: int
+    series: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Crossing:
     """A statistic against the bounds that would end a test."""
 
-    information: float  # share of the planned, from 0 to 1
+    information: float  # share of the planned; over 1 past the plan
     bound: float  # standard errors
-    statistic: float | None  # likewise; None for a look that is still to come
+    statistic: float | None  # likewise
+    series: str = ""
 
 
-def cumulative(points: Sequence[Point], *, title: str, at: str = "") -> Drawing:
-    """An estimate as it settled: line, band of its interval, zero line. `at` titles the lower axis."""
+def cumulative(points: Sequence[Point], *, title: str) -> Drawing:
+    """An estimate as it settled: line, band of its interval, zero line."""
     low, high = _settled(points)
-    made = _cumulative(title, at, _names(points), _time_of(points), any(p.outer_low is not None for p in points))
+    made = _cumulative(title, "", _names(points), _time_of(points), any(p.outer_low is not None for p in points))
     return Drawing(made, [_dated(p) for p in points], 240, {"lowest": low, "highest": high})
+
+
+def ages(points: Sequence[Aged], *, title: str, at: str) -> Drawing:
+    """The same by age; `at` titles the axis of ages. Few units are old, so the last bands may be cut."""
+    ends = sorted(abs(x) for p in points for x in (p.low, p.high))
+    reach = 2 * ends[len(ends) // 2] if ends else 1.0
+    most = max([abs(p.value) for p in points] + [min(reach, ends[-1] if ends else 1.0)])
+    made = _cumulative(title, at, _names(points), ("", min(len({p.at for p in points}), 8)), False)
+    low, high = domain(-most, most)
+    return Drawing(made, [asdict(p) for p in points], 240, {"lowest": low, "highest": high})
 
 
 @shape
@@ -105,17 +127,19 @@ def _shares(rest: str, names: tuple[str, ...], time: tuple[str, int]) -> Any:
 
 
 def boundary(looks: Sequence[Crossing], *, title: str) -> Drawing:
-    """The statistic of each look and the bounds it has to leave; what is to come is the bounds alone."""
-    rows = [{**asdict(look), "lower": -look.bound} for look in looks]
+    """The statistic of each look, one line per series, and the bounds it has to leave, which are common to all."""
+    names = tuple(dict.fromkeys(look.series for look in looks))
+    rows = [{**asdict(look), "lower": -look.bound, "first": look.series == names[0]} for look in looks]
     reach = [abs(x.statistic) for x in looks if x.statistic is not None] + [min(x.bound for x in looks) if looks else 2]
-    return Drawing(_boundary(title), rows, 220, {"reach": max(4.0, 1.15 * max(reach))})
+    most = max((look.information for look in looks), default=1.0)
+    return Drawing(_boundary(title, names), rows, 220, {"reach": max(4.0, 1.15 * max(reach)), "most": max(most, 1.0)})
 
 
 @shape
-def _boundary(title: str) -> Any:
+def _boundary(title: str, names: tuple[str, ...]) -> Any:
     axis = alt.Axis(format=".0%", grid=False, tickCount=5, labelFlush=True)
     x = alt.X("information", type="quantitative", title="share of the planned data", axis=axis,
-              scale=alt.Scale(domain=[0, 1], nice=False, clamp=False))  # fmt: skip
+              scale=alt.Scale(domain=[0, value("most")], nice=False))  # fmt: skip
     scale = alt.Scale(domain=[alt.ExprRef(expr="-reach"), value("reach")], nice=False)
     y = alt.Y("bound", type="quantitative", title=title, scale=scale, axis=alt.Axis(tickCount=5))
     lower = alt.Y("lower", type="quantitative", title=title, scale=scale)
@@ -125,18 +149,23 @@ def _boundary(title: str) -> Any:
         alt.Tooltip("statistic", type="quantitative", format="+.2f", title="statistic"),
         alt.Tooltip("bound", type="quantitative", format=".2f", title="bound"),
     ]
-    line = base().mark_line(color=SERIES[0], clip=True).encode(x=x, y=seen)
+    line = base().mark_line(clip=True).encode(x=x, y=seen, color=_colours(names))
+    dots = base().mark_circle(size=50, opacity=1, clip=True).encode(x=x, y=seen, color=_colours(names), tooltip=tips)
+
+    def common(mark: Any) -> Any:
+        return mark.transform_filter("datum.first")
+
     return alt.layer(
-        base().mark_area(style="track", opacity=0.45, clip=True).encode(x=x, y=y, y2=alt.Y2("lower")),
-        base().mark_line(style="bound", clip=True).encode(x=x, y=y),
-        base().mark_line(style="bound", clip=True).encode(x=x, y=lower),
+        common(base().mark_area(style="track", opacity=0.45, clip=True).encode(x=x, y=y, y2=alt.Y2("lower"))),
+        common(base().mark_line(style="bound", clip=True).encode(x=x, y=y)),
+        common(base().mark_line(style="bound", clip=True).encode(x=x, y=lower)),
         base().mark_rule(style="zero").encode(y=alt.datum(0)),
         line.transform_filter("datum.statistic !== null"),
-        base().mark_circle(color=SERIES[0], size=50, opacity=1, clip=True).encode(x=x, y=seen, tooltip=tips),
+        dots.transform_filter("datum.statistic !== null"),
     )
 
 
-def _names(points: Sequence[Point]) -> tuple[str, ...]:
+def _names(points: Sequence[Point] | Sequence[Aged]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(p.series for p in points))
 
 
@@ -144,13 +173,13 @@ def _colours(names: tuple[str, ...], rest: str = "") -> Any:
     """In the order in which the series first appear, grey for the rest; no legend for a single one."""
     colours = [UNSETTLED if name == rest else SERIES[i % len(SERIES)] for i, name in enumerate(names)]
     scale = alt.Scale(domain=list(names), range=colours)
-    return alt.Color("series", type="nominal", scale=scale, legend=alt.Legend() if len(names) > 1 else None)
+    return alt.Color(
+        "series", type="nominal", scale=scale, legend=alt.Legend(symbolOpacity=1) if len(names) > 1 else None
+    )
 
 
 def _time_of(points: Sequence[Point]) -> tuple[str, int]:
-    """(how times are written, number of ticks); whole numbers are written as they are."""
-    if points and isinstance(points[0].at, int):
-        return "", min(len({p.at for p in points}), 8)
+    """(how times are written, number of ticks); ages have no form, for they are whole numbers."""
     hourly = any(isinstance(p.at, datetime) and (p.at.hour or p.at.minute) for p in points)
     return ("%d %b %H:%M", 4) if hourly else ("%d %b", min(len({p.at for p in points}), 7))
 
@@ -183,15 +212,12 @@ def _tips(time: tuple[str, int], form: str, *, banded: bool = False) -> list[Any
 
 def _dated(point: Point) -> dict[str, Any]:
     """Without zone, as UTC people read it: Vega would turn a zone into the browser's own."""
-    return {**asdict(point), "at": _written(point.at)}
-
-
-def _written(at: date | datetime | int) -> str | int:
-    if isinstance(at, int):
-        return at
-    return (
-        at.replace(tzinfo=None) if isinstance(at, datetime) else datetime.combine(at, datetime.min.time())
-    ).isoformat()
+    at = (
+        point.at.replace(tzinfo=None)
+        if isinstance(point.at, datetime)
+        else datetime.combine(point.at, datetime.min.time())
+    )
+    return {**asdict(point), "at": at.isoformat()}
 
 
 def _settled(points: Sequence[Point]) -> tuple[float, float]:
