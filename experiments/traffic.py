@@ -1,14 +1,16 @@
 """What has been going on in scenarios lately: how many units come, which events, with which attributes they ask."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from math import prod
 from typing import Any
 
-from django.db.models import Max, Sum
+from django.db.models import Sum
 
-from experiments.models import Experiment, Look
+from experiments import targeting
+from experiments.models import BUCKETS, Experiment
 from firstlight.catalog.models import Scenario
 from firstlight.kernel.windows import Window
 from firstlight.kernel.withheld import Reason, Withheld
@@ -89,27 +91,18 @@ def _asked(decisions: Any) -> list[str]:
     return [row for row in rows["properties"].to_pylist() if row]
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """How a metric varied between the units of a control."""
+def share_targeted(condition: Mapping[str, Any], attributes: Sequence[Mapping[str, Any]]) -> float | None:
+    """Of requests with these attributes; None without requests, or of a condition that cannot be read."""
+    if not attributes or targeting.faults(condition):
+        return None
+    matches = targeting.compiled(condition)
+    return sum(matches(one) for one in attributes) / len(attributes)
 
-    mean: float  # per unit, of a ratio per denominator
-    variance: float  # of one unit, of a ratio of its linearised value
-    experiment: str  # key of where it was seen
 
-
-def spread(metric: str, scenarios: Collection[Scenario]) -> Spread | Withheld:
-    """By the newest look in one of these scenarios that measured the metric.
-
-    A standard error holds the variance of a unit, divided by their number, for every kind of metric alike.
-    """
-    measuring = Experiment.objects.filter(measured__metric__key=metric, scenarios__in=scenarios)
-    newest = measuring.aggregate(look=Max("looks__pk"))["look"]
-    look = Look.objects.select_related("experiment").filter(pk=newest).first()
-    found = next((one for one in look.results["metrics"] if one["metric"] == metric), None) if look else None
-    if look is None or found is None:
-        return Withheld(Reason.NO_DATA)
-    control = found["arms"][0]
-    if not control["mean"] or not control["standard_error"]:
-        return Withheld(Reason.NO_SPREAD)
-    return Spread(control["mean"], control["standard_error"] ** 2 * control["units"], look.experiment.key)
+def share_taking_part(experiment: Experiment, targeted: float) -> float:
+    """Of the units of its scenarios: targeting, the buckets of every layer, and the coverage at the end of its ramp."""
+    last = experiment.ramp.order_by("-position").first()
+    held = prod((one.end_bucket - one.first_bucket) / BUCKETS for one in experiment.further_layers.all())
+    if experiment.layer_id is not None:
+        held *= (experiment.end_bucket - experiment.first_bucket) / BUCKETS
+    return targeted * float(last.coverage if last else experiment.coverage) * held

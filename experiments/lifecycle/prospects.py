@@ -4,19 +4,21 @@ Advice alone: nothing here keeps it from starting, for a test may well bring the
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from math import prod
 from typing import Any
 
-from experiments import targeting, traffic
-from experiments.lifecycle.claims import shares
+from experiments import sizing, traffic
 from experiments.lifecycle.items import Item, State
-from experiments.models import BUCKETS, Experiment
+from experiments.models import Experiment, MetricRole, Type, Unit
 from firstlight.console import words
-from firstlight.kernel.withheld import Withheld
+from firstlight.kernel.withheld import Reason, Withheld
 from firstlight.metrics.definitions import Definition
 
 SMALL = 0.01  # share of the requests under which a targeting is worth a second look
+POWER = 0.8
+LARGE = 0.05  # a lift that few changes reach: a test that finds no smaller one will most likely find nothing
+COUNTED = (Unit.USER, Unit.DEVICE, Unit.SESSION)  # traffic is known of people alone
 
 
 def items(experiment: Experiment, at: datetime) -> Iterator[Item]:
@@ -27,6 +29,7 @@ def items(experiment: Experiment, at: datetime) -> Iterator[Item]:
         return
     yield _data(experiment, seen.types)
     yield _targeting(experiment.targeting, seen.attributes)
+    yield _power(experiment, seen.attributes, at)
 
 
 def _data(experiment: Experiment, types: frozenset[str]) -> Item:
@@ -46,7 +49,7 @@ def _data(experiment: Experiment, types: frozenset[str]) -> Item:
 def _targeting(condition: Mapping[str, Any], attributes: Sequence[Mapping[str, Any]]) -> Item:
     if not condition:
         return Item("targeting", State.OK, "Everybody in its scenarios may take part.")
-    share = share_targeted(condition, attributes)
+    share = traffic.share_targeted(condition, attributes)
     if share is None:
         return Item(
             "targeting", State.WARN, "No request came in its scenarios lately: whom its targeting meets is open."
@@ -57,16 +60,55 @@ def _targeting(condition: Mapping[str, Any], attributes: Sequence[Mapping[str, A
     return Item("targeting", State.OK, found)
 
 
-def share_targeted(condition: Mapping[str, Any], attributes: Sequence[Mapping[str, Any]]) -> float | None:
-    """Of requests with these attributes; None without requests, or of a condition that cannot be read."""
-    if not attributes or targeting.faults(condition):
-        return None
-    matches = targeting.compiled(condition)
-    return sum(matches(one) for one in attributes) / len(attributes)
+def _power(experiment: Experiment, attributes: Sequence[Mapping[str, Any]], at: datetime) -> Item:
+    """The least lift of each goal that the units of its planned days would show."""
+    if experiment.unit not in COUNTED or experiment.type in (Type.SWITCHBACK, Type.INTERLEAVING):
+        counted = f"{experiment.get_type_display().split(':')[0]} by {experiment.get_unit_display().lower()}"
+        return _open(f"the traffic of scenarios is counted in people, which says nothing of a {counted}.")
+    units = _units(experiment, attributes, at)
+    if isinstance(units, Withheld):
+        return _open(f"how many units come is not known, {units.reason.value}.")
+    if experiment.arms.count() < 2:
+        return _open("it has no two arms.")
+    lifts = _lifts(experiment, units)
+    known = {name: lift for name, lift in lifts.items() if not isinstance(lift, Withheld)}
+    if not lifts or len(known) < len(lifts):
+        unknown = words.listing([f"“{name}”" for name in lifts if name not in known]) or "its goal"
+        return _open(f"no look has measured {unknown} in its scenarios yet. An A/A test would tell how much it varies.")
+    found = words.listing([f"{words.lift(lift)} of “{name}”" for name, lift in known.items()])
+    come = f"About {words.count(units)} units in {words.plural(experiment.planned_days, 'day')}"
+    about = f"{come} show a lift from {found} on"
+    if max(known.values()) > LARGE:
+        advice = "few changes do that much. Plan more days, more coverage or fewer arms."
+        return Item("power", State.WARN, f"{about}: {advice}")
+    return Item("power", State.OK, f"{about}, with 80 % power.")
 
 
-def share_taking_part(experiment: Experiment, targeted: float) -> float:
-    """Of the units of its scenarios: targeting, the buckets of every layer, and the coverage at the end of its ramp."""
-    last = experiment.ramp.order_by("-position").first()
-    coverage = float(last.coverage if last else experiment.coverage)
-    return targeted * coverage * prod((share.end - share.first) / BUCKETS for share in shares(experiment))
+def _open(why: str) -> Item:
+    return Item("power", State.WARN, f"How small an effect it would find is open: {why}")
+
+
+def _units(experiment: Experiment, attributes: Sequence[Mapping[str, Any]], at: datetime) -> int | Withheld:
+    """Of all arms, that come in the planned days; no more than it was planned for."""
+    pace = traffic.pace(list(experiment.scenarios.all()), at)
+    if isinstance(pace, Withheld):
+        return pace
+    targeted = traffic.share_targeted(experiment.targeting, attributes) if experiment.targeting else 1.0
+    if targeted is None:
+        return Withheld(Reason.NO_DATA)
+    come = pace.units(experiment.planned_days) * traffic.share_taking_part(experiment, targeted)
+    return int(min(come, experiment.planned_units or come))
+
+
+def _lifts(experiment: Experiment, units: int) -> dict[str, float | Withheld]:
+    """By name of the goal."""
+    design, scenarios = sizing.design_of(experiment, target=POWER), list(experiment.scenarios.all())
+    goals = experiment.measured.filter(role=MetricRole.PRIMARY).select_related("metric").order_by("pk")
+    bases = {one.metric.name: sizing.baseline_of(one.metric.key, scenarios) for one in goals}
+    return {name: _lift(base, units, design, adjusts=experiment.cuped) for name, base in bases.items()}
+
+
+def _lift(base: sizing.Baseline | Withheld, units: int, design: sizing.Design, *, adjusts: bool) -> float | Withheld:
+    if isinstance(base, Withheld):
+        return base
+    return sizing.lift_found(units, base if adjusts else replace(base, saved=0.0), design, MetricRole.PRIMARY)

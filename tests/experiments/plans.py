@@ -32,6 +32,7 @@ def draft(
 ) -> Experiment:
     """One that can start: arms of one size that set one parameter, named for the experiment unless told otherwise."""
     experiment = Experiment.objects.create(key=key, name=key, **fields)
+    experiment.refresh_from_db()  # as the database has it: decimals
     experiment.scenarios.set(scenarios or [scenario()])
     names = arms or ("control", "new")
     weights = [Decimal(1) - (len(names) - 1) * (each := round(Decimal(1) / len(names), 4)), *[each] * (len(names) - 1)]

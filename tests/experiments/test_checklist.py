@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 
 from experiments import lifecycle
-from experiments.lifecycle import UnableToStart, checklist, prospects
+from experiments.lifecycle import UnableToStart, checklist
 from experiments.lifecycle.items import State
-from experiments.models import Experiment, ExperimentMetric, Layer, Status
+from experiments.models import Experiment, ExperimentMetric, Layer, Look, Status
 from experiments.traffic import Seen
 from firstlight.accounts.models import AuditEntry
+from firstlight.console import words
 from firstlight.kernel.withheld import Reason, Withheld
-from tests.experiments.plans import DAY, HOUR, NOON, draft, look, metric, ramp, scenario
+from firstlight.metrics.models import ScenarioMeasure
+from tests.experiments.plans import DAY, HOUR, NOON, draft, look, metric, scenario
 
 pytestmark = pytest.mark.django_db
 
@@ -50,7 +52,7 @@ def a_a(split: bool, key: str = "aa", day: int = 0) -> Experiment:
 def test_a_plan_that_lacks_nothing_is_in_order_everywhere() -> None:
     a_a(split=True)
     states = {key: state for key, (state, _) in told(full()).items()}
-    states.pop("power", None)
+    assert states.pop("power") == "warn"  # nobody has counted who comes
     assert set(states) == {"plan", "overlap", "same_arms", "guardrails", "hypothesis", "data", "targeting"}
     assert set(states.values()) == {"ok"}
 
@@ -168,12 +170,52 @@ def test_targeting_is_held_against_real_requests(
     assert found[0] == state.value and words in found[1]
 
 
-def test_who_takes_part_is_what_targeting_layers_and_the_end_of_the_ramp_leave() -> None:
-    layer = Layer.objects.create(key="ranking", name="Ranking")
-    experiment = draft("ranker", layer=layer, end_bucket=2000, coverage="0.1")
-    assert prospects.share_taking_part(experiment, 0.5) == pytest.approx(0.5 * 0.2 * 0.1)
-    ramp(experiment, ("0.1", 1, 0), ("0.8", 1, 0))
-    assert prospects.share_taking_part(experiment, 0.5) == pytest.approx(0.5 * 0.2 * 0.8)
+def measured_days(units: int, fresh: int) -> None:
+    """A week of as many units a day at home."""
+    blank = dict.fromkeys(("impressions", "clicks", "clicked_impressions", "carts", "orders", "buyers"), 0)
+    for day in range(1, 8):
+        starts_at = NOON.replace(hour=0) - day * DAY
+        seen = {"units": units, "returning_units": units - fresh, "measured_at": NOON, "grain": "day"}
+        ScenarioMeasure.objects.create(scenario=scenario(), starts_at=starts_at, recall_source="", **{**blank, **seen})
+
+
+def known(mean: float, sd: float, n: int = 1000) -> None:
+    """An A/A test has measured the goal."""
+    made = look(lifecycle.start(draft("aa", type="aa").pk, actor="pm", at=NOON), NOON + DAY)
+    arm = {"arm": "control", "units": n, "mean": mean, "standard_error": sd / n**0.5}
+    results = {**made.results, "control": "control"}
+    results["metrics"] = [{"metric": "test-clicks", "arms": [arm], "estimates": []}]
+    Look(experiment=made.experiment, number=2, until=NOON + DAY, batch=2, verdict="", results=results).save()
+
+
+@pytest.mark.parametrize(("sd", "state"), [(1.0, "ok"), (8.0, "warn")])
+def test_power_is_that_of_the_units_that_come_in_the_planned_days(sd: float, state: str) -> None:
+    """Against the textbook: 2.8016 standard errors of the difference between two halves."""
+    measured_days(1000, 500)
+    known(2.0, sd)
+    found = told(draft("mine", analysis="fixed", planned_days=21, coverage="0.5"))["power"]
+    n = 0.5 * (1000 + 20 * 500)
+    lift = 2.8015852 * sd * (4 / n) ** 0.5 / 2.0
+    assert found[0] == state
+    assert f"About 5,500 units in 21 days show a lift from {words.lift(lift)} of “test clicks” on" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "how many units come is not known"),
+        ({"unit": "merchant_id"}, "counted in people, which says nothing of a A/B test by merchant"),
+        ({"type": "switchback"}, "says nothing of a Switchback by user"),
+    ],
+)
+def test_power_that_cannot_be_known_is_not_made_up(fields: dict[str, Any], words: str) -> None:
+    found = told(draft("ranker", **fields))["power"]
+    assert found[0] == "warn" and "is open: " in found[1] and words in found[1]
+
+
+def test_a_goal_that_nobody_has_measured_leaves_power_open() -> None:
+    measured_days(1000, 500)
+    assert "no look has measured “test clicks” in its scenarios yet" in told(draft())["power"][1]
 
 
 def test_the_reviewer_can_read_what_was_known_at_the_submission() -> None:

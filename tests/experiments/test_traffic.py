@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from experiments import lifecycle, traffic
-from experiments.traffic import Pace, Seen, Spread
+from experiments.models import FurtherLayer, Layer
+from experiments.traffic import Pace, Seen
 from firstlight.catalog.models import Scenario
 from firstlight.kernel.withheld import Reason, Withheld
 from firstlight.lake import table
 from firstlight.metrics.models import ScenarioMeasure
-from tests.experiments.plans import DAY, NOON, draft, look, scenario
+from tests.experiments.plans import NOON, draft, ramp, scenario
 from tests.firstlight.metrics import reference
 
 pytestmark = pytest.mark.django_db
@@ -83,31 +83,19 @@ def test_a_lake_that_is_away_is_said_and_stops_nobody(settings: Any, monkeypatch
     assert lifecycle.submit(draft().pk, actor="pm", at=NOON).status == "in_review"
 
 
-def stored(key: str, values: Any, until: datetime) -> None:
-    """A look whose control has these values per unit."""
-    experiment = lifecycle.start(draft(key).pk, actor="pm", at=NOON)
-    made = look(experiment, until)
-    error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
-    arm = {"arm": "control", "units": len(values), "mean": float(np.mean(values)), "standard_error": error}
-    made.results["metrics"] = [{"metric": "test-clicks", "estimates": [], "arms": [arm]}]
-    look_of = type(made)(experiment=experiment, number=2, until=until, batch=1, verdict="end", sentence="")
-    look_of.results = made.results
-    look_of.save()
+def test_who_takes_part_is_what_targeting_layers_and_the_end_of_the_ramp_leave() -> None:
+    layer = Layer.objects.create(key="ranking", name="Ranking")
+    experiment = draft("ranker", layer=layer, end_bucket=2000, coverage="0.1")
+    assert traffic.share_taking_part(experiment, 0.5) == pytest.approx(0.5 * 0.2 * 0.1)
+    further = Layer.objects.create(key="price", name="Price")
+    FurtherLayer.objects.create(experiment=experiment, layer=further, first_bucket=5000)
+    ramp(experiment, ("0.1", 1, 0), ("0.8", 1, 0))
+    assert traffic.share_taking_part(experiment, 0.5) == pytest.approx(0.5 * 0.2 * 0.5 * 0.8)
 
 
-def test_the_spread_of_a_unit_comes_out_of_the_standard_error_of_the_newest_look() -> None:
-    rng = np.random.default_rng(3)
-    older, newer = rng.gamma(2, 3, 500), rng.gamma(4, 5, 800)
-    stored("older", older, NOON + DAY)
-    stored("newer", newer, NOON + DAY)
-    found = traffic.spread("test-clicks", [scenario()])
-    assert isinstance(found, Spread)
-    assert found.mean == pytest.approx(newer.mean())
-    assert found.variance == pytest.approx(newer.var(ddof=1)) and found.experiment == "newer"
-    assert traffic.spread("test-clicks", [scenario("search")]) == Withheld(Reason.NO_DATA)
-    assert traffic.spread("unknown", [scenario()]) == Withheld(Reason.NO_DATA)
-
-
-def test_a_metric_that_never_varied_tells_nothing() -> None:
-    stored("still", np.zeros(50), NOON + DAY)
-    assert traffic.spread("test-clicks", [scenario()]) == Withheld(Reason.NO_SPREAD)
+@pytest.mark.parametrize(
+    ("condition", "shown", "share"),
+    [({"a": 1}, ({"a": 1}, {"a": 2}, {}, {"a": 1}), 0.5), ({"a": 1}, (), None), ({"a": {"$near": 1}}, ({},), None)],
+)
+def test_targeting_is_a_share_of_requests(condition: Any, shown: Any, share: float | None) -> None:
+    assert traffic.share_targeted(condition, shown) == share
