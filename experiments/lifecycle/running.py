@@ -8,6 +8,7 @@ from experiments.lifecycle import claims, phases, ramps, rules
 from experiments.lifecycle.rows import opened, written
 from experiments.lifecycle.states import Unable, UnableToSchedule, UnableToStart
 from experiments.models import Experiment, Status
+from firstlight.metrics import versions
 
 
 @transaction.atomic
@@ -29,6 +30,7 @@ def start(experiment_id: int, *, actor: str, at: datetime) -> Experiment:
     experiment = opened(experiment_id, "start", at)
     _ready(experiment, at, UnableToStart)
     phases.open_first(experiment, at)
+    _pin(experiment)
     coverage = ramps.begin(experiment, at)
     return written(experiment, "started", actor, status=Status.RUNNING, started_at=at, coverage=coverage)
 
@@ -66,3 +68,10 @@ def _ready(experiment: Experiment, at: datetime, refusal: type[Unable]) -> None:
         claims.take(experiment, at)
     except claims.AlreadyHeld as held:
         raise refusal(str(held)) from held
+
+
+def _pin(experiment: Experiment) -> None:
+    """Its metrics as they are defined now: what is redefined later changes nothing of it."""
+    for one in experiment.measured.select_related("metric"):
+        one.version = versions.pin(one.metric)
+        one.save(update_fields=["version"])

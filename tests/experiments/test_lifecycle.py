@@ -13,6 +13,8 @@ from experiments.lifecycle import UnableToStart, UnableToStop
 from experiments.models import Claim, Experiment, Layer, Look, MetricRole, Status
 from firstlight.accounts.models import AuditEntry
 from firstlight.catalog.models import Scenario
+from firstlight.metrics import versions
+from firstlight.metrics.models import Metric
 from tests.experiments.plans import NOON, draft
 
 pytestmark = pytest.mark.django_db
@@ -199,3 +201,20 @@ def test_a_look_can_be_added_and_neither_changed_nor_deleted(home: Scenario) -> 
     for change in (lambda: Look.objects.update(sentence="x"), look.delete):
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
             change()
+
+
+def test_the_start_pins_the_definitions_of_its_metrics(home: Scenario) -> None:
+    experiment = draft("ranker", home)
+    measured = experiment.measured.get()
+    assert measured.version is None
+    start(experiment)
+    measured.refresh_from_db()
+    pinned = versions.definition(measured.metric, measured.version)
+    assert pinned.numerator.event == "click"
+    Metric.objects.filter(pk=measured.metric.pk).update(numerator_event="cart")
+    changed = Metric.objects.get(pk=measured.metric.pk)
+    assert versions.definition(changed, measured.version) == pinned
+    start(draft("later", home))
+    later = Experiment.objects.get(key="later").measured.get()
+    assert later.version == measured.version + 1
+    assert versions.definition(changed, later.version).numerator.event == "cart"
