@@ -34,6 +34,7 @@ v1: list[URLPattern | URLResolver] = [
     path("scenarios/<str:key>/metrics", metrics.ScenarioMetrics.as_view({"get": "retrieve"})),
     path("items/", catalog.Items.as_view(LIST)),
     path("merchants/", catalog.Merchants.as_view(LIST)),
+    path("rates/", metrics.CurrencyRates.as_view(LIST)),
     path("objectives/", objectives.Objectives.as_view({"get": "list"})),
     path("objectives/<str:scenario>/", objectives.Objectives.as_view(ONE)),
     path("traces/<str:trace_id>/", events.TraceView.as_view()),

@@ -12,6 +12,8 @@ GET PATCH          /api/v1/scenarios/{key}/
 GET                /api/v1/scenarios/{key}/metrics
 GET POST           /api/v1/metrics/
 GET PATCH          /api/v1/metrics/{key}/
+GET                /api/v1/metrics/{key}/versions/
+GET PUT            /api/v1/rates/
 GET POST           /api/v1/layers/
 GET PATCH          /api/v1/layers/{key}/
 GET POST           /api/v1/experiments/
@@ -32,6 +34,7 @@ POST               /api/v1/experiments/{key}/weights/
 POST               /api/v1/experiments/{key}/remove_arm/
 GET POST           /api/v1/experiments/{key}/ramp/
 GET                /api/v1/experiments/{key}/checklist/
+POST               /api/v1/experiments/{key}/power/
 GET POST           /api/v1/experiments/{key}/comments/
 GET                /api/v1/experiments/{key}/results/
 POST               /api/v1/experiments/{key}/results/refresh/

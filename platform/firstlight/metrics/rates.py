@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pyarrow as pa
 from django.conf import settings
@@ -25,7 +26,7 @@ class Rates:
     worth: Mapping[str, tuple[float, ...]]  # of 1 of the currency in the base, on the same days
 
     @classmethod
-    def of(cls, base: str, rows: Iterable[tuple[str, date, float]]) -> "Rates":
+    def of(cls, base: str, rows: Iterable[tuple[str, date, float | Decimal]]) -> "Rates":
         """Of (currency, day, worth of 1 in the base) in any order."""
         found: dict[str, list[tuple[date, float]]] = {}
         for currency, day, worth in sorted(rows):

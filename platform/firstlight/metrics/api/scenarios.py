@@ -1,4 +1,4 @@
-"""Metrics over HTTP: their definitions, and what was measured per scenario."""
+"""What was measured per scenario, over HTTP."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,72 +7,15 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from firstlight.accounts.resources import Limited, Resource
+from firstlight.accounts.resources import Limited
 from firstlight.catalog.models import Scenario
 from firstlight.doors import queries
 from firstlight.doors.refusals import bad_query
-from firstlight.doors.serializers import Named
 from firstlight.kernel.windows import Window
-from firstlight.metrics import definitions, series
-from firstlight.metrics.models import Metric
-
-SCALAR: dict[str, Any] = {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "number"}]}
-FILTER: dict[str, Any] = {
-    "type": "object",
-    "required": ["field", "op", "value"],
-    "additionalProperties": False,
-    "properties": {
-        "field": {"type": "string", "enum": sorted(definitions.TEXT | definitions.NUMBERS)},
-        "op": {"type": "string", "enum": list(definitions.OPS)},
-        "value": {"oneOf": [*SCALAR["oneOf"], {"type": "array", "items": SCALAR, "maxItems": definitions.MOST_VALUES}]},
-    },
-}
-
-
-@extend_schema_field({"type": "array", "maxItems": definitions.MOST_FILTERS, "items": FILTER})
-class Filters(serializers.Field[Any, Any, Any, Any]):
-    def to_internal_value(self, data: Any) -> Any:
-        if faults := definitions.validate(data):
-            raise serializers.ValidationError([ErrorDetail(fault.detail, code=fault.pointer) for fault in faults])
-        return data
-
-    def to_representation(self, value: Any) -> Any:
-        return value
-
-
-class MetricSerializer(Named, serializers.ModelSerializer[Metric]):
-    numerator_filter = Filters(required=False)
-    denominator_filter = Filters(required=False)
-
-    class Meta:
-        model = Metric
-        exclude = ["id"]
-        extra_kwargs = {"description": {"max_length": 10_000}, "window_hours": {"max_value": 24 * 366}}
-
-    def validate_numerator_event(self, event: str) -> str:
-        _refuse(definitions.validate_event(event))
-        return event
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        kind, event = (attrs.get(name, getattr(self.instance, name, "")) for name in ("kind", "denominator_event"))
-        if faults := definitions.validate_denominator(kind, event):
-            raise serializers.ValidationError({"denominator_event": [fault.detail for fault in faults]})
-        return attrs
-
-
-def _refuse(faults: list[definitions.Fault]) -> None:
-    if faults:
-        raise serializers.ValidationError([str(fault) for fault in faults])
-
-
-class Metrics(Resource):
-    queryset = Metric.objects.all()
-    serializer_class = MetricSerializer
-
+from firstlight.metrics import series
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # nothing was measured before, and the year 1 has no last month
 # Most that one call may ask for, and what it gets when it names no start. Longer histories are exported.
