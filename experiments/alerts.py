@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.health import SPLIT
 from experiments.models import Look
 from experiments.stats.guardrails import State
 from experiments.verdict import Kind
 from firstlight.notices.announcing import announce
 
-SPLIT = frozenset({"sample_ratio", "sample_ratio_watched"})  # one fault, seen by two tests
 READY = frozenset({Kind.SHIP, Kind.END, Kind.ABORT})  # nothing more is to be waited for
 
 

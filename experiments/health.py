@@ -11,6 +11,7 @@ from firstlight.console import words
 from firstlight.kernel.withheld import Withheld
 
 ALARM = 0.001  # p of a test that is made at every look: a false alarm must be rare
+SPLIT = frozenset({"sample_ratio", "sample_ratio_watched"})  # one fault, seen by two tests
 MOST_MIXED = 0.01  # share of units in several arms; leaving out more may itself make the arms differ
 MOST_IMMATURE = 0.2  # share of units whose time is not over; so many may still turn the result
 RARE = 2.0  # standard deviations of past lifts: an effect beyond is not to be expected

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from experiments.health import SPLIT
 from experiments.stats.guardrails import State
 from firstlight.console import words
 
@@ -34,12 +35,12 @@ class Seen:
     look: int  # its number
     until: datetime  # events before this time are in it
     units: int  # of all arms
-    split: dict[str, Any] | None  # the health check of the sample ratio, if it failed
+    split: dict[str, Any] | None  # the first health check of the split that failed
     broken: tuple[dict[str, Any], ...]  # guardrails that got worse than their margin
 
     @classmethod
     def of(cls, number: int, until: datetime, results: Mapping[str, Any]) -> "Seen":
-        failed = [check for check in results["health"] if check["check"] == "sample_ratio" and not check["passed"]]
+        failed = [check for check in results["health"] if check["check"] in SPLIT and not check["passed"]]
         units = sum(arm["units"] for arm in results["arms"])
         return cls(number, until, units, failed[0] if failed else None, tuple(_broken(results)))
 

@@ -82,6 +82,18 @@ def test_a_gate_needs_time_units_and_a_look_and_acts_on_harm_at_once(
     assert found.way is way and words in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("check", "is_harm"),
+    [("sample_ratio", True), ("sample_ratio_watched", True), ("sample_ratio_segments", False), ("exposures", False)],
+)
+def test_both_tests_of_the_split_take_it_back_and_no_other_check_does(check: str, is_harm: bool) -> None:
+    """A segment among many, or a pause of the traffic, is read by people first."""
+    passed = {"check": "pre_exposure", "passed": True, "sentence": "Alike."}
+    failed = {"check": check, "passed": False, "sentence": "Off."}
+    found = Seen.of(1, NOON + HOUR, {"health": [passed, failed], "arms": [], "metrics": []})
+    assert (judge(HELD, found, NOON + HOUR).way is Way.ROLL_BACK) == is_harm
+
+
 # --- by itself ---
 
 
