@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
 from experiments.reading import stored
@@ -37,8 +36,8 @@ def _trend(plan: Plan, several: Mapping[Part, Compared]) -> Json | None:
     """Of the differences, whose errors do not hang on the control's level of that day."""
     points = []
     for part, one in several.items():
-        readings, i = one.finished.raw, one.row
-        if not readings.reason[i] and isfinite(float(readings.se[i])):
+        readings, i = one.readings(adjusted=False), one.row
+        if readings is not None:
             points.append((float(part.part), float(readings.difference[i]), float(readings.se[i]) ** 2))
     days, effects, variances = ([point[i] for point in points] for i in range(3))
     found = trend.trend(days, effects, variances, plan.alpha)

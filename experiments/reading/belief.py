@@ -25,7 +25,7 @@ def posterior(prior: Prior, metric: PlannedMetric, readings: Readings, i: int, c
     """Of row `i`; None where there is no lift to believe anything of."""
     normal = Normal(prior.mean, prior.sd) if prior.sd is not None else None
     found = finish.belief(readings, Design(confidence, prior=normal))
-    if readings.reason[i] or not isfinite(float(found.chance_to_win[i])):
+    if not isfinite(float(found.chance_to_win[i])):
         return None
     chance, loss = float(found.chance_to_win[i]), float(found.loss_of_shipping[i])
     if metric.sign < 0:

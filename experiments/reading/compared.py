@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import log
+from math import isfinite, log
 from typing import Any
 
 from scipy.special import ndtr, ndtri_exp
@@ -17,7 +17,7 @@ from experiments.stats.tails import Tail
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.withheld import Withheld
 
-FAMILY = {"retention": "proportion", "funnel": "ratio"}  # kinds that are compared as another
+FAMILY = {"retention": "proportion", "funnel": "ratio", "quantile": "mean"}  # kinds that are compared as another
 FARTHEST = 8.0  # standard errors; a confidence is 1 in a float beyond
 Pair = tuple[Moments, Moments]  # control, treatment
 
@@ -41,13 +41,33 @@ class Compared:
     raw: Ways
     adjusted: Ways | None  # none where counts are too small for a normal law
     variance_reduction: float | None
-    finished: Finished  # of all that were compared at once
-    row: int  # of this one there
-    pair: Pair
+    finished: Finished | None = None  # of all that were compared at once
+    row: int = 0  # of this one there
+    pair: Pair | None = None
 
-    def readings(self, *, adjusted: bool) -> Readings:
-        found = self.finished
-        return found.adjusted if adjusted and found.adjusted else found.raw
+    @classmethod
+    def blank(cls, why: Withheld) -> "Compared":
+        return cls(why, why, Ways(Comparison("withheld", why, why, why), None), None, None)
+
+    def readings(self, *, adjusted: bool) -> Readings | None:
+        """None where nothing was compared in arrays, or where there is nothing to read in them."""
+        if self.finished is None:
+            return None
+        found = self.finished.adjusted if adjusted and self.finished.adjusted else self.finished.raw
+        return None if found.reason[self.row] else found
+
+    @property
+    def units(self) -> tuple[int, int]:
+        """Of control and treatment."""
+        return (self.pair[0].n, self.pair[1].n) if self.pair else (0, 0)
+
+    @property
+    def lift(self) -> tuple[float, float] | None:
+        """With its variance by the delta method, adjusted where that is possible."""
+        found = self.readings(adjusted=self.adjusted is not None)
+        if found is None or not (isfinite(found.lift[self.row]) and found.lift_se[self.row] > 0):
+            return None
+        return float(found.lift[self.row]), float(found.lift_se[self.row]) ** 2
 
 
 def _sequence(course: Course) -> GroupSequential | AlwaysValid | None:

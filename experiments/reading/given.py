@@ -4,10 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from experiments.reading.plan import Plan, PlannedMetric
 from experiments.reading.prior import Past
+from experiments.stats import quantiles
+from experiments.stats.levels import Level
 from firstlight.kernel.moments import Moments
-from firstlight.metrics.read.values import Cells
+from firstlight.kernel.withheld import Reason, Withheld
+from firstlight.metrics.read.values import Cells, Quantile
 
 PAST = ("pre_value", "pre_denominator")
 NEW = "is_new"
@@ -38,6 +43,7 @@ class Totals:
 
     columns: tuple[str, ...]
     arms: Mapping[str, Moments]  # every arm is there
+    withheld: Withheld | None = None  # why nothing can be told of it
 
     @property
     def width(self) -> int:
@@ -73,7 +79,31 @@ def totals(plan: Plan, metric: PlannedMetric, cells: Cells | None) -> Totals:
     own = ("value", "denominator") if metric.kind in ("ratio", "funnel") else ("value",)
     if cells is None:
         return Totals(own, {arm.key: Moments.empty(len(own)) for arm in plan.arms})
+    if metric.kind == "quantile":
+        return _quantiles(plan, cells)
     whole = {arm.key: Moments.empty(len(cells.columns)) for arm in plan.arms}
     for (arm, _), moments in cells.by_day.items():
         whole[arm] += moments
-    return Totals(cells.columns, whole)
+    return Totals(cells.columns, whole, Withheld(Reason.NO_RATE) if cells.unpriced else None)
+
+
+def _quantiles(plan: Plan, cells: Cells) -> Totals:
+    """As means of as many units that are known as surely: from there on a quantile is compared as any mean."""
+    levels = {arm.key: _quantile(cells.quantile.get(arm.key)) for arm in plan.arms}
+    blank = next((level for level in levels.values() if isinstance(level, Withheld)), None)
+    arms = {
+        key: Moments.empty(1) if isinstance(level, Withheld) else as_moments(level) for key, level in levels.items()
+    }
+    return Totals(("value",), arms, blank)
+
+
+def _quantile(found: Quantile | None) -> Level | Withheld:
+    if found is None:
+        return Withheld(Reason.TOO_FEW_UNITS)
+    return quantiles.of_events(found.n, found.value, found.low, found.high, at=found.at, below=found.below)
+
+
+def as_moments(level: Level) -> Moments:
+    """Of `level.n` units whose mean is known as surely as the level."""
+    spread = level.variance * level.n * (level.n - 1)
+    return Moments(level.n, np.array([level.value]), np.array([[spread]]))

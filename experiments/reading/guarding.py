@@ -4,34 +4,32 @@ from math import copysign, exp, log
 
 from scipy.special import ndtri_exp
 
-from experiments.reading.compared import few
+from experiments.reading.compared import Compared, Pair, few
 from experiments.reading.plan import PlannedMetric
 from experiments.reading.sequence import Course
 from experiments.stats import finish, newcombe, welch
 from experiments.stats.finish import Readings
 from experiments.stats.guardrails import Guardrail, State
 from experiments.stats.tails import Evidence, Tail
-from firstlight.kernel.moments import Moments
 from firstlight.kernel.withheld import Withheld
 
 
-def guarded(
-    metric: PlannedMetric, readings: Readings, pair: tuple[Moments, Moments], i: int, course: Course
-) -> Guardrail | Withheld:
-    """Row `i` of the readings in force, of the arms in `pair`.
+def guarded(metric: PlannedMetric, readings: Readings, found: Compared, course: Course) -> Guardrail | Withheld:
+    """By the readings in force, which have this comparison.
 
     The bar is control - sign·margin·|control|, with the control's own error counted.
     """
-    found = _evidence(metric, readings, pair, i)
-    if isinstance(found, Withheld):
-        return found
-    n = pair[0].n + pair[1].n
-    above, below = (_at_this_look(tail, n, course) for tail in (found.above(), found.below()))
+    assert found.pair is not None
+    evidence = _evidence(metric, readings, found.row, found.pair)
+    if isinstance(evidence, Withheld):
+        return evidence
+    n = found.pair[0].n + found.pair[1].n
+    above, below = (_at_this_look(tail, n, course) for tail in (evidence.above(), evidence.below()))
     held, broken = (above, below) if metric.sign > 0 else (below, above)
     return Guardrail(_state(held, broken, course.alpha), held, broken)
 
 
-def _evidence(metric: PlannedMetric, readings: Readings, pair: tuple[Moments, Moments], i: int) -> Evidence | Withheld:
+def _evidence(metric: PlannedMetric, readings: Readings, i: int, pair: Pair) -> Evidence | Withheld:
     control = finish.level(readings, i, of="control", n=pair[0].n)
     treatment = finish.level(readings, i, of="treatment", n=pair[1].n)
     if isinstance(control, Withheld):

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import sqrt
 from typing import Any
 
 from scipy.special import ndtri
@@ -46,9 +46,8 @@ def objectives(plan: Plan, rows: Sequence[Row], weights: Mapping[str, float]) ->
 def _gains(rows: Sequence[Row]) -> dict[str, Gain]:
     found: dict[str, list[Gain]] = defaultdict(list)
     for row in rows:
-        lift, se = float(row.readings.lift[row.compared.row]), float(row.readings.lift_se[row.compared.row])
-        if row.metric.role != "secondary" and not row.readings.reason[row.compared.row] and isfinite(lift * se):
-            found[row.metric.objective].append(Gain(row.metric.sign * lift, se))
+        if row.metric.role != "secondary" and (lift := row.compared.lift) is not None:
+            found[row.metric.objective].append(Gain(row.metric.sign * lift[0], sqrt(lift[1])))
     return {name: gain for name, several in found.items() if (gain := criterion.interest(several))}
 
 

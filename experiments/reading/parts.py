@@ -40,6 +40,8 @@ def parts(
 
 def _asked(plan: Plan, cells: Mapping[str, Mapping[Any, Moments]]) -> Iterable[tuple[Part, tuple[Moments, Moments]]]:
     for metric in plan.metrics:
+        if metric.kind == "quantile":  # a quantile of the whole is none of its parts
+            continue
         own = cells.get(metric.key, {})
         for *part, arm in own:
             if arm != plan.control.key and (control := own.get((*part, plan.control.key))) is not None:

@@ -48,7 +48,7 @@ class Row:
         return self.compared.adjusted if self.compared.adjusted and not self.adjusted_off else self.compared.raw
 
     @property
-    def readings(self) -> Readings:
+    def readings(self) -> Readings | None:
         return self.compared.readings(adjusted=not self.adjusted_off)
 
     @property
@@ -121,27 +121,34 @@ def _off(plan: Plan, found: Compared, unbalanced: str) -> str:
     if not plan.cuped:
         return NOT_CHOSEN
     if found.adjusted is None:
-        return TOO_FEW if found.finished.adjusted else NOT_READ
+        return TOO_FEW if found.finished and found.finished.adjusted else NOT_READ
     return unbalanced
 
 
 def _believed(plan: Plan, row: Row, given: Given, course: Course) -> Row:
     """With what is believed of it, what it could still find, and whether it keeps its margin."""
-    i, prior = row.compared.row, prior_of(plan, row.metric, given.past)
     guards = row.metric.role == "guardrail"
+    if row.readings is None:
+        return replace(row, guardrail=_blank(row)) if guards else row
+    i, prior = row.compared.row, prior_of(plan, row.metric, given.past)
     return replace(
         row,
         posterior=posterior(prior, row.metric, row.readings, i, plan.confidence),
         flat=posterior(FLAT, row.metric, row.readings, i, plan.confidence),
         detectable=_detectable(row.readings, i, course),
-        guardrail=guarded(row.metric, row.readings, row.compared.pair, i, course) if guards else None,
+        guardrail=guarded(row.metric, row.readings, row.compared, course) if guards else None,
     )
+
+
+def _blank(row: Row) -> Withheld:
+    difference = row.found.difference
+    return difference if isinstance(difference, Withheld) else Withheld(Reason.NO_DATA)
 
 
 def _detectable(readings: Readings, i: int, course: Course) -> float | None:
     """The error shrinks with the root of the data still to come."""
     control = abs(float(readings.control[i]))
-    if readings.reason[i] or control == 0 or course.information <= 0:
+    if control == 0 or course.information <= 0:
         return None
     return (course.last_z + POWER) * float(readings.se[i]) / sqrt(course.growth) / control
 

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
 from experiments.reading import stored
@@ -37,13 +36,7 @@ def segments(plan: Plan, given: Given, course: Course, off: Mapping[str, str]) -
 
 def _known(several: Mapping[Part, Compared]) -> dict[Part, tuple[float, float]]:
     """Lift and its variance, of the segments that have both."""
-    found = {}
-    for part, one in several.items():
-        readings, i = one.readings(adjusted=one.adjusted is not None), one.row
-        lift, se = float(readings.lift[i]), float(readings.lift_se[i])
-        if not readings.reason[i] and isfinite(lift) and isfinite(se) and se > 0:
-            found[part] = lift, se**2
-    return found
+    return {part: lift for part, one in several.items() if (lift := one.lift) is not None}
 
 
 def _drawn(plan: Plan, several: Mapping[Part, Compared]) -> dict[Part, Estimate]:
@@ -60,7 +53,7 @@ def _told(part: Part, one: Compared, drawn: Estimate | None) -> Json:
         "segment": segment,
         "metric": part.metric.key,
         "arm": part.arm,
-        "units": {"control": one.pair[0].n, "treatment": one.pair[1].n},
+        "units": dict(zip(("control", "treatment"), one.units, strict=True)),
         **stored.both(ways.fixed),
         "shrunken": stored.interval(drawn or Withheld(Reason.TOO_FEW_UNITS)),
         "levels": {"control": stored.level(one.control), "treatment": stored.level(one.treatment)},

@@ -56,6 +56,7 @@ def metric(metric: PlannedMetric, plan: Plan, totals: Totals, cells: Cells | Non
 
 
 def arm(arm: PlannedArm, metric: PlannedMetric, moments: Moments) -> Json:
+    """A quantile has no sum behind it."""
     sums = [moments.n * float(mean) for mean in moments.mean]
     denominator = sums[1] if len(sums) == 2 else None
     per = moments.n if denominator is None else denominator
@@ -64,7 +65,7 @@ def arm(arm: PlannedArm, metric: PlannedMetric, moments: Moments) -> Json:
         "arm": arm.key,
         "units": moments.n,
         "mean": sums[0] / per if per else None,
-        "numerator": sums[0],
+        "numerator": None if metric.kind == "quantile" else sums[0],
         "denominator": denominator,
         "standard_error": None if isinstance(level, Withheld) else level.standard_error,
     }

@@ -14,11 +14,14 @@ At = tuple[str, str]  # metric, arm
 
 
 def compared(plan: Plan, totals: Mapping[str, Totals], course: Course) -> dict[At, Compared]:
-    """Of every metric but quantiles, which have no moments."""
+    """Of every metric; blank where nothing can be told."""
     alike: dict[tuple[str, int], list[At]] = defaultdict(list)
-    for metric, arm in _asked(plan):
-        alike[family(metric), totals[metric.key].covariates if plan.cuped else 0].append((metric.key, arm))
     found: dict[At, Compared] = {}
+    for metric, arm in _asked(plan):
+        if (blank := totals[metric.key].withheld) is not None:
+            found[metric.key, arm] = Compared.blank(blank)
+            continue
+        alike[family(metric), totals[metric.key].covariates if plan.cuped else 0].append((metric.key, arm))
     for (kind, covariates), asked in alike.items():
         sides = [totals[key].arms if covariates else totals[key].bare for key, _ in asked]
         pairs = [(side[plan.control.key], side[arm]) for side, (_, arm) in zip(sides, asked, strict=True)]
@@ -45,4 +48,4 @@ def family(metric: PlannedMetric) -> str:
 
 
 def _asked(plan: Plan) -> list[tuple[PlannedMetric, str]]:
-    return [(metric, arm.key) for metric in plan.metrics if metric.kind != "quantile" for arm in plan.treatments]
+    return [(metric, arm.key) for metric in plan.metrics for arm in plan.treatments]
