@@ -257,13 +257,17 @@ def _step(request: HttpRequest, row: Experiment, name: str, asked: Asked) -> Ste
         refusals=(lifecycle.Unable,),
         stops=asked.stops,
         form=form,
-        notes=_notes(row) if asked.checked and request.method == "GET" else (),
+        notes=_notes(row, name, asked) if request.method == "GET" else (),
         lands=_landing,
     )
 
 
-def _notes(row: Experiment) -> tuple[tuple[str, str], ...]:
+def _notes(row: Experiment, name: str, asked: Asked) -> tuple[tuple[str, str], ...]:
     """The checklist; a review that is missing offers no start, and needs no words on the way to it."""
+    if name == "archive" and row.shipped_arm:
+        return (("warn", f"The allocation API gives out “{row.shipped_arm}” until then: build it in first."),)
+    if not asked.checked:
+        return ()
     listed = checklist.of(row, timezone.now())
     return tuple((item.state.value, item.sentence) for item in listed if item.key != REVIEW)
 

@@ -7,8 +7,10 @@ from django.db import transaction
 
 from experiments.lifecycle.rows import opened, written
 from experiments.lifecycle.states import UnableToDecide
-from experiments.models import Decision, Experiment, Status
+from experiments.models import Decision, Experiment, Status, Type
 from firstlight.console import words
+
+SHIPS_NOTHING = (Type.AA, Type.HOLDOUT)  # they measure; what they compare is there already
 
 
 @transaction.atomic
@@ -42,6 +44,9 @@ def archive(experiment_id: int, *, actor: str, at: datetime) -> Experiment:
 
 
 def _shipped(experiment: Experiment, arm: str | None) -> str:
+    if experiment.type in SHIPS_NOTHING:
+        kind = Type(experiment.type).label.split(":")[0]
+        raise UnableToDecide(f"{kind}: there is nothing to ship. What it showed is rejected or inconclusive.")
     arms = list(experiment.arms.order_by("position").values_list("key", flat=True))
     treatments = arms[1:]
     if arm is None and len(treatments) == 1:

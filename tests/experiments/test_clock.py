@@ -71,6 +71,24 @@ def test_one_that_cannot_start_holds_up_no_other() -> None:
     assert dict(Experiment.objects.values_list("key", "status")) == {"first": "scheduled", "second": "running"}
 
 
+def test_a_worker_that_dies_within_a_start_leaves_it_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the command and its notice, as a kill would."""
+    experiment = scheduled()
+
+    def die(*_: Any, **__: Any) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as dying:
+        dying.setattr(clock, "announce", die)
+        with pytest.raises(SystemExit):
+            clock.start_due(DUE)
+    experiment.refresh_from_db()
+    assert (experiment.status, experiment.phases.count()) == (Status.SCHEDULED, 0)
+    clock.start_due(DUE)
+    experiment.refresh_from_db()
+    assert (experiment.status, experiment.phases.count(), len(told())) == (Status.RUNNING, 1, 1)
+
+
 def test_the_tasks_take_the_time_of_now() -> None:
     experiment = scheduled()
     Experiment.objects.update(scheduled_for=NOON - 365 * DAY)

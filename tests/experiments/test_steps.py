@@ -193,3 +193,11 @@ def test_a_form_that_is_saved_waits_for_a_step_and_overwrites_nothing() -> None:
     row.refresh_from_db()
     assert answers == [302]
     assert (row.name, row.status, row.stopped_at) == ("Newer", Status.STOPPED, NOON + DAY)
+
+
+def test_who_archives_what_is_shipped_is_told_that_it_is_given_out_no_more(manager: Client) -> None:
+    row = at_state("stopped")
+    lifecycle.ship(row.pk, actor="pm", at=NOON + DAY, note="Better")
+    assert "gives out “new” until then" in manager.get(at("archive", row)).content.decode()
+    other = at_state("decided", "rejected")
+    assert "until then" not in manager.get(at("archive", other)).content.decode()

@@ -145,6 +145,14 @@ def test_half_a_decision_is_refused_in_words(given: dict[str, Any], words: str) 
     assert experiment.status == Status.STOPPED
 
 
+@pytest.mark.parametrize(("kind", "words"), [("aa", "A/A test: there is nothing"), ("holdout", "Holdout: there is")])
+def test_what_only_measures_ships_nothing(kind: str, words: str) -> None:
+    experiment = at_state("stopped", type=kind)
+    with pytest.raises(lifecycle.UnableToDecide, match=words):
+        do("ship", experiment)
+    assert do("decide", experiment).decision == "inconclusive"
+
+
 def test_of_several_treatments_one_is_named() -> None:
     experiment = draft("ranker", arms=("control", "a", "b"))
     lifecycle.start(experiment.pk, actor="pm", at=NOON)
