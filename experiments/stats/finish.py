@@ -23,6 +23,8 @@ from firstlight.kernel.withheld import Reason, Withheld
 
 Vector = NDArray[np.float64]
 Kind = Literal["proportion", "mean", "ratio"]
+# Of the slopes on covariates: over the units within each arm; each arm alike; or over all units, arms ignored.
+Pooling = Literal["within", "arms", "total"]
 REASONS = (None, Reason.TOO_FEW_UNITS, Reason.NO_DENOMINATOR, Reason.NO_SPREAD)
 METHODS = {"proportion": "welch", "mean": "welch", "ratio": "delta"}
 LN10 = np.log(10.0)
@@ -72,6 +74,7 @@ class Design:
     covariates: int = 0  # trailing columns measured before exposure; 0: nothing is adjusted
     sequence: GroupSequential | AlwaysValid | None = None
     prior: Normal | None = None  # on the lift; None: flat
+    pooling: Pooling = "within"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,7 @@ def finish(kind: Kind, control: Stack, treatment: Stack, design: Design) -> Fini
     if not design.covariates:
         small = _small(control, treatment, design.confidence) if kind == "proportion" else {}
         return Finished(raw, None, belief(raw, design), None, None, small)
-    theta = _theta(kind, control, treatment, design.covariates)
+    theta = _theta(kind, control, treatment, design)
     sides = _adjusted(kind, control, treatment, theta)
     adjusted = _readings("cuped", sides, own, design)
     saved = 1 - _ratio(adjusted.se**2, raw.se**2)
@@ -179,11 +182,7 @@ def _linear(kind: Kind, stack: Stack) -> tuple[Vector, Vector, NDArray[np.bool_]
     """The level, and the weights (N, 1 or 2) by which a unit's columns move it: of a ratio by the delta method."""
     if kind != "ratio":
         return stack.mean[:, 0], np.ones((len(stack.n), 1)), stack.n >= 2
-    bottom = stack.mean[:, 1]
-    fine = (stack.n >= 2) & (bottom != 0)
-    divisor = np.where(bottom != 0, bottom, 1.0)
-    value = stack.mean[:, 0] / divisor
-    return value, np.stack([1 / divisor, -value / divisor], axis=1), fine
+    return *_turns(stack.mean), (stack.n >= 2) & (stack.mean[:, 1] != 0)
 
 
 def _clean(spread: Vector, value: Vector) -> Vector:
@@ -191,21 +190,52 @@ def _clean(spread: Vector, value: Vector) -> Vector:
     return np.where(spread > ROUNDING**2 * value**2, spread, 0.0)
 
 
-def _theta(kind: Kind, control: Stack, treatment: Stack, c: int) -> Vector:
-    """(N, c) slopes on the covariates within arms, pooled over both: what differs between the arms is no slope."""
+def _theta(kind: Kind, control: Stack, treatment: Stack, design: Design) -> Vector:
+    """(N, c) slopes on the covariates. Pooled within arms: what differs between the arms is no slope."""
+    c = design.covariates
     crossed = np.zeros((len(control.n), c))
     square = np.zeros((len(control.n), c, c))
-    for stack in (control, treatment):
+    for stack, products in _pooled(control, treatment, design.pooling):
         _, turn, _ = _linear(kind, stack)
         w = turn.shape[1]
-        crossed += np.einsum("nij,ni->nj", stack.products[:, :w, -c:], turn)
-        square += stack.products[:, -c:, -c:]
+        crossed += np.einsum("nij,ni->nj", products[:, :w, -c:], turn)
+        square += products[:, -c:, -c:]
     scale = np.sqrt(np.einsum("nii->ni", square))
     scale = np.where(scale > 0, scale, 1.0)
     # A covariate that never varies, or that another one repeats, has no slope of its own.
     inverse = np.linalg.pinv(square / (scale[:, :, None] * scale[:, None, :]), rcond=1e-10, hermitian=True)
     found: Vector = np.einsum("nij,nj->ni", inverse, crossed / scale) / scale
     return found
+
+
+def _pooled(control: Stack, treatment: Stack, pooling: Pooling) -> list[tuple[Stack, Vector]]:
+    if pooling == "arms":
+        return [(stack, stack.covariance) for stack in (control, treatment)]
+    if pooling == "within":
+        return [(stack, stack.products) for stack in (control, treatment)]
+    n = np.maximum(control.n + treatment.n, 1)
+    shift = treatment.mean - control.mean
+    between = (control.n * treatment.n / n)[:, None, None] * shift[:, :, None] * shift[:, None, :]
+    return [(control, control.products + treatment.products + between)]
+
+
+def linearised(stack: Stack) -> Stack:
+    """value, denominator, pre_value, pre_denominator as two quantities: a unit's part of the ratio, now and before.
+
+    Then the ratio is adjusted as a mean is, with one slope; the whole of the covariates, as `finish` takes them, saves
+    no less.
+    """
+    now, before = (_turns(stack.mean[:, i : i + 2]) for i in (0, 2))
+    turn = np.zeros((len(stack.n), 2, 4))
+    turn[:, 0, :2], turn[:, 1, 2:] = now[1], before[1]
+    products = np.einsum("nij,njk,nlk->nil", turn, stack.products, turn)
+    return Stack(stack.n, np.stack([now[0], before[0]], axis=1), products)
+
+
+def _turns(mean: Vector) -> tuple[Vector, Vector]:
+    bottom = np.where(mean[:, 1] != 0, mean[:, 1], 1.0)
+    value = mean[:, 0] / bottom
+    return value, np.stack([1 / bottom, -value / bottom], axis=1)
 
 
 def _adjusted(kind: Kind, control: Stack, treatment: Stack, theta: Vector) -> tuple[_Side, _Side]:

@@ -1,9 +1,10 @@
 """Interval of a ratio of two independent estimates from how far each may reach: Fieller's theorem and its kin."""
 
 from dataclasses import dataclass
-from math import sqrt
+from math import exp, inf, sqrt
 
 from experiments.stats.estimates import Estimate
+from experiments.stats.tails import quantile
 from firstlight.kernel.withheld import Reason, Withheld
 
 
@@ -34,6 +35,22 @@ def lift(control: Reach, treatment: Reach) -> Estimate | Withheld:
     low = _root(c, t, control.above, treatment.below)
     high = -_root(c, -t, control.below, treatment.above)
     return Estimate(t / c - 1, low - 1, high - 1)
+
+
+def log_lift(
+    control: tuple[float, float], treatment: tuple[float, float], confidence: float, *, df: float = inf
+) -> Estimate | Withheld:
+    """By choice: symmetric on the logarithm, of (level, its variance) of two independent arms.
+
+    Withheld unless both are over 0.
+
+    Source: Katz, Baptista, Azen, Pike (1978), Biometrics 34.
+    """
+    (c, c_variance), (t, t_variance) = control, treatment
+    if min(c, t) <= 0:
+        return Withheld(Reason.UNBOUNDED_LIFT)
+    reach = quantile(confidence, df) * sqrt(c_variance / c**2 + t_variance / t**2)
+    return Estimate(t / c - 1, t / c * exp(-reach) - 1, t / c * exp(reach) - 1)
 
 
 def _turned(found: Estimate | Withheld) -> Estimate | Withheld:
