@@ -78,7 +78,8 @@ def test_faults_of_the_plan_stand_alone() -> None:
 
 def test_neighbours_are_counted_by_how_they_are_kept_apart() -> None:
     layer = Layer.objects.create(key="ranking", name="Ranking")
-    for key, fields in (("a", {"layer": layer, "end_bucket": 100}), ("b", {}), ("c", {})):
+    places: dict[str, Any] = {"a": {"layer": layer, "end_bucket": 100}, "b": {}, "c": {}}
+    for key, fields in places.items():
         lifecycle.start(draft(key, **fields).pk, actor="pm", at=NOON)
     lifecycle.start(draft("far", scenario("search")).pk, actor="pm", at=NOON)
     mine = draft("mine", layer=layer, first_bucket=100)

@@ -136,7 +136,7 @@ def test_the_map_tells_past_now_and_plans() -> None:
 @pytest.mark.parametrize("in_a_layer", [True, False])
 def test_of_two_that_start_at_the_same_moment_one_runs(in_a_layer: bool) -> None:
     """Over buckets, and over a parameter, which no constraint of the database sees."""
-    place = {"layer": layer()} if in_a_layer else {}
+    place: dict[str, Any] = {"layer": layer()} if in_a_layer else {}
     rivals = [draft(key, parameters="model", **place) for key in ("one", "two")]
     barrier, refusals = Barrier(2), []
 

@@ -36,7 +36,12 @@ def _unpublished(settings: Any) -> None:
 def full() -> Experiment:
     """Nothing at its default, and run to the end."""
     ranking, price = (Layer.objects.create(key=key, name=key) for key in ("ranking", "price"))
-    plan = {"hypothesis": "h", "tags": ["a"], "links": [{"label": "x", "url": "https://x"}], "unit": "session_id"}
+    plan: dict[str, Any] = {
+        "hypothesis": "h",
+        "tags": ["a"],
+        "links": [{"label": "x", "url": "https://x"}],
+        "unit": "session_id",
+    }
     plan |= {"cluster": "user_id", "switch_hours": 5, "burn_in_minutes": 7, "layer": ranking, "first_bucket": 5}
     plan |= {"end_bucket": 70, "targeting": {"country": "IN"}, "confidence": Decimal("0.9"), "analysis": "fixed"}
     plan |= {"spending": "pocock", "correction": "bh", "prior": "own", "prior_mean": 0.01, "prior_sd": 0.02}

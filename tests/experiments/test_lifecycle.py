@@ -216,5 +216,5 @@ def test_the_start_pins_the_definitions_of_its_metrics(home: Scenario) -> None:
     assert versions.definition(changed, measured.version) == pinned
     start(draft("later", home))
     later = Experiment.objects.get(key="later").measured.get()
-    assert later.version == measured.version + 1
+    assert measured.version is not None and later.version == measured.version + 1
     assert versions.definition(changed, later.version).numerator.event == "cart"

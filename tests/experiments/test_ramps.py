@@ -106,8 +106,8 @@ def test_by_the_clock_it_goes_from_stage_to_stage_and_tells(ramped: Experiment) 
         seen_coverages.append(state()[1])
     assert seen_coverages == sorted(seen_coverages)
     assert state() == ("running", 1.0, ["advanced"] * 3)
-    entered = [(one.entered_at - NOON) // HOUR for one in RampStage.objects.all()]
-    left = [(one.left_at - NOON) // HOUR for one in RampStage.objects.all()]
+    times = RampStage.objects.values_list("entered_at", "left_at")
+    entered, left = ([(at - NOON) // HOUR for at in column if at] for column in zip(*times, strict=True))
     assert (entered, left) == ([0, 24, 48], [24, 48, 72])
     assert [one.evidence["units"] for one in RampStage.objects.all()] == [480, 960, 1440]
     assert list(Notice.objects.order_by("id").values_list("kind", flat=True)) == ["experiment.ramped"] * 3

@@ -26,7 +26,8 @@ def plan() -> Experiment:
 
 
 def do(command: str, of: Experiment, actor: str, **more: Any) -> Experiment:
-    return getattr(lifecycle, command)(of.pk, actor=actor, at=NOON, **more)
+    done: Experiment = getattr(lifecycle, command)(of.pk, actor=actor, at=NOON, **more)
+    return done
 
 
 def test_it_starts_by_way_of_a_review_alone(plan: Experiment) -> None:

@@ -166,7 +166,7 @@ def test_scheduled_times_are_of_the_world(manager: Client) -> None:
     row = draft()
     manager.post(at("schedule", row), {"start_at": "2036-01-01T10:00"})
     row.refresh_from_db()
-    assert row.scheduled_for.isoformat() == "2036-01-01T10:00:00+00:00" and row.scheduled_for > NOON + DAY
+    assert row.scheduled_for.isoformat() == "2036-01-01T10:00:00+00:00"
 
 
 @pytest.mark.django_db(transaction=True)

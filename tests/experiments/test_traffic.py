@@ -44,7 +44,7 @@ def test_the_pace_is_that_of_the_last_whole_days_of_the_busiest_scenario() -> No
     measure(home, midnight - timedelta(days=1), 9999, 0, grain="hour")
     found = traffic.pace([home, search], NOON)
     assert found == Pace(200.0, 100.0)
-    assert isinstance(found, Pace) and found.units(1) == 200 and found.units(14) == 200 + 13 * 100
+    assert found.units(1) == 200 and found.units(14) == 200 + 13 * 100
     assert traffic.pace([scenario("cart")], NOON) == Withheld(Reason.NO_DATA)
 
 

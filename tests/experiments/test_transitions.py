@@ -45,7 +45,10 @@ def _unpublished(settings: Any) -> None:
 
 
 def do(command: str, experiment: Experiment, actor: str = "pm", **more: Any) -> Experiment:
-    return getattr(lifecycle, command)(experiment.pk, actor=actor, at=AT, **{**MORE.get(command, {}), **more})
+    done: Experiment = getattr(lifecycle, command)(
+        experiment.pk, actor=actor, at=AT, **{**MORE.get(command, {}), **more}
+    )
+    return done
 
 
 @pytest.mark.parametrize("command", COMMANDS)
