@@ -1,7 +1,7 @@
 """The table of all metrics, and for who asks, everything else that is known of each estimate."""
 
 from experiments.page import stored
-from experiments.page.choice import Choice
+from experiments.page.choice import Choice, readings
 from experiments.page.shapes import Cell, Row, Section, Table, group, heads, row
 from experiments.page.stored import ROLES, Json, arm_name
 from firstlight.console import words
@@ -14,7 +14,8 @@ def section(results: Json, choice: Choice) -> Section:
 def _main(results: Json, choice: Choice) -> Table:
     names = heads("Arm", "#Lift", "#Interval", "#p", "#Adjusted p", "Guardrail", "#Mean", "#Difference", "#Units")
     rows = [one for metric in results["metrics"] for one in _block(results, metric, choice)]
-    caption = f"Every metric against {arm_name(results, results['control'])}"
+    shown = [s.chosen.lower() for s in readings(results, choice) if s.label != "Scale"]
+    caption = ", ".join([f"Every metric against {arm_name(results, results['control'])}", *shown])
     return Table(caption, names, rows)
 
 
@@ -33,11 +34,12 @@ def _line(results: Json, metric: Json, arm: Json, estimate: Json | None, choice:
     if estimate is None:
         return row(name, *[""] * 5, mean, "", units)
     read = stored.reading(estimate, choice.covariates, choice.horizon)
+    decides = stored.decides(estimate, choice.covariates, choice.horizon)
     return row(
         name,
         *_lift(read["lift"], stored.tone(metric, estimate, read)),
-        stored.p(read["p"], estimate.get("log10_p") if read is estimate else None),
-        stored.p(estimate.get("p_adjusted")),
+        stored.p(read["p"], estimate.get("log10_p") if decides else None),
+        stored.p(estimate.get("p_adjusted") if decides else None),  # corrected is what decides, and nothing else
         estimate["guardrail"]["sentence"] if estimate["guardrail"] else "",
         mean,
         Cell(stored.difference(read["difference"], share=share), stored.spread(read["difference"], share=share)),

@@ -55,6 +55,12 @@ def reading(estimate: Json, covariates: str = "", horizon: str = "") -> Json:
     return found or estimate
 
 
+def decides(estimate: Json, covariates: str = "", horizon: str = "") -> bool:
+    """Whether what is shown of it is the reading in force."""
+    kept = in_force(estimate)
+    return reading(estimate, covariates, horizon) == reading(estimate, kept.covariates, kept.horizon)
+
+
 def estimates(results: Json) -> Iterator[tuple[Json, Json]]:
     """(metric, estimate), goals first, then guardrails."""
     order = {"primary": 0, "guardrail": 1}

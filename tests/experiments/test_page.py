@@ -219,6 +219,7 @@ def test_the_table_says_p_and_adjusted_p_of_the_reading() -> None:
     assert told_p == [stored.p(e["p_adjusted"]) for m in FOUND["metrics"] for e in m["estimates"]]
     fixed = measured.section(FOUND, Choice(covariates="raw", horizon="fixed")).tables[0]
     first = FOUND["metrics"][0]["estimates"][0]["readings"]["raw"]["fixed"]
+    assert set(column(fixed, "Adjusted p")) == {"", words.BLANK}  # corrected is what decides, and nothing else
     assert column(fixed, "p")[1] == words.p_value(first["p"]).removeprefix("p = ")
 
 

@@ -54,8 +54,8 @@ def inlined(picture: Picture, *, width: int = WIDTH) -> str:
 
 
 def printed(picture: Picture, *, width: int = WIDTH) -> bytes:
-    """The drawing alone, as PNG for paper (about 200 dots an inch over the width of a page)."""
-    return bytes(vl_convert.vegalite_to_png(_definition(picture, width, padding=4), scale=1.75))
+    """The drawing alone, as PNG for paper (900 px wide about 180 dots an inch over the width of a page)."""
+    return bytes(vl_convert.vegalite_to_png(_definition(picture, width, padding=4), scale=1.4))
 
 
 def _drawn(picture: Picture, form: str) -> bytes | str:

@@ -66,15 +66,14 @@ def heat(cells: Sequence[Cell]) -> Drawing:
     rows, columns = _order([c.row for c in cells]), _order([c.column for c in cells])
     firsts = {next(i for i, c in enumerate(cells) if c.row == name) for name in rows}
     told = [{**asdict(c), "label": c.row, "row": rows[c.row], "first": i in firsts} for i, c in enumerate(cells)]
-    return Drawing(_heat(tuple(columns)), told, ROW * max(len(rows), 1), {"columns": max(len(columns), 1), "room": 0})
+    return Drawing(_heat(), told, ROW * max(len(rows), 1), {"columns": max(len(columns), 1), "room": 0})
 
 
 @shape
-def _heat(columns: tuple[str, ...]) -> Any:
-    """`columns` in their order."""
+def _heat() -> Any:
     axis = alt.Axis(orient="top", labelAngle=0, labelLimit=alt.ExprRef(expr="width / columns - 6"), labelOverlap=False)
     scale = alt.Scale(paddingInner=0.06, paddingOuter=0)
-    x = alt.X("column", type="nominal", title=None, axis=axis, sort=list(columns), scale=scale)
+    x = alt.X("column", type="nominal", title=None, axis=axis, sort=None, scale=scale)
     tips = [alt.Tooltip(name, type="nominal") for name in ("label", "column", "note")]
     depth = alt.Opacity("strength", type="quantitative", legend=None, scale=alt.Scale(domain=[0, 1], range=[0.14, 0.6]))
     rect = base().mark_rect(height=22, yOffset=10, cornerRadius=4)

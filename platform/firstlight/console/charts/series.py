@@ -48,8 +48,9 @@ class Crossing:
 def cumulative(points: Sequence[Point], *, title: str) -> Drawing:
     """An estimate as it settled: line, band of its interval, zero line."""
     low, high = _settled(points)
-    made = _cumulative(title, "", _names(points), _time_of(points), any(p.outer_low is not None for p in points))
-    return Drawing(made, [_dated(p) for p in points], 240, {"lowest": low, "highest": high})
+    names, wide = _names(points), any(p.outer_low is not None for p in points)
+    made = _cumulative(title, "", len(names), _time_of(points), wide)
+    return Drawing(made, [_dated(p) for p in points], 240, {"lowest": low, "highest": high, "names": names})
 
 
 def ages(points: Sequence[Aged], *, title: str, at: str) -> Drawing:
@@ -57,14 +58,14 @@ def ages(points: Sequence[Aged], *, title: str, at: str) -> Drawing:
     ends = sorted(abs(x) for p in points for x in (p.low, p.high))
     reach = 2 * ends[len(ends) // 2] if ends else 1.0
     most = max([abs(p.value) for p in points] + [min(reach, ends[-1] if ends else 1.0)])
-    made = _cumulative(title, at, _names(points), ("", min(len({p.at for p in points}), 8)), False)
-    low, high = domain(-most, most)
-    return Drawing(made, [asdict(p) for p in points], 240, {"lowest": low, "highest": high})
+    names, (low, high) = _names(points), domain(-most, most)
+    made = _cumulative(title, at, len(names), ("", min(len({p.at for p in points}), 8)), False)
+    return Drawing(made, [asdict(p) for p in points], 240, {"lowest": low, "highest": high, "names": names})
 
 
 @shape
-def _cumulative(title: str, at: str, names: tuple[str, ...], time: tuple[str, int], wide: bool) -> Any:
-    x, colour = _x(time, at), _colours(names)
+def _cumulative(title: str, at: str, n_names: int, time: tuple[str, int], wide: bool) -> Any:
+    x, colour = _x(time, at), _colours(n_names)
     axis = alt.Axis(labelExpr=signed(), tickCount=5)
     scale = alt.Scale(domain=[value("lowest"), value("highest")], nice=False, zero=False)
     y = alt.Y("value", type="quantitative", title=title, axis=axis, scale=scale)
@@ -88,13 +89,14 @@ def series(points: Sequence[Point], *, form: str = "~s") -> Drawing:
     """Values over time, one line per series. `form` is a d3 number format."""
     # Zeros lie at the bottom, not in the middle.
     highest = max((p.value or 0 for p in points), default=0) or (0.04 if "%" in form else 4)
-    made = _series(form, _names(points), _time_of(points), any(p.low is not None for p in points))
-    return Drawing(made, [_dated(p) for p in points], 180, {"highest": highest})
+    names = _names(points)
+    made = _series(form, len(names), _time_of(points), any(p.low is not None for p in points))
+    return Drawing(made, [_dated(p) for p in points], 180, {"highest": highest, "names": names})
 
 
 @shape
-def _series(form: str, names: tuple[str, ...], time: tuple[str, int], banded: bool) -> Any:
-    x, colour = _x(time, ""), _colours(names)
+def _series(form: str, n_names: int, time: tuple[str, int], banded: bool) -> Any:
+    x, colour = _x(time, ""), _colours(n_names)
     axis = alt.Axis(labelExpr=f"datum.value == 0 ? '0' : format(datum.value, '{form}')", tickCount=4)
     scale = alt.Scale(zero=True, nice=True, domainMax=value("highest"))
     y = alt.Y("value", type="quantitative", title=None, axis=axis, scale=scale)
@@ -108,11 +110,13 @@ def _series(form: str, names: tuple[str, ...], time: tuple[str, int], banded: bo
 def shares(points: Sequence[Point], *, rest: str) -> Drawing:
     """How a whole was split at each time, as bars that fill it. The series named `rest` stays in the background."""
     rows = [{**_dated(p), "order": i} for i, p in enumerate(points)]
-    return Drawing(_shares(rest, _names(points), _time_of(points)), rows, 240)
+    names = _names(points)
+    made = _shares(len(names), names.index(rest) if rest in names else None, _time_of(points))
+    return Drawing(made, rows, 240, {"names": names})
 
 
 @shape
-def _shares(rest: str, names: tuple[str, ...], time: tuple[str, int]) -> Any:
+def _shares(n_names: int, rest: int | None, time: tuple[str, int]) -> Any:
     y = alt.Y("value", type="quantitative", stack="normalize", title=None, axis=alt.Axis(format=".0%", tickCount=4))
     axis = alt.Axis(
         labelAngle=0,
@@ -123,20 +127,21 @@ def _shares(rest: str, names: tuple[str, ...], time: tuple[str, int]) -> Any:
     x = alt.X("at", type="ordinal", title=None, axis=axis, scale=alt.Scale(paddingInner=0.12))
     tips = [alt.Tooltip("at", type="ordinal", title="when"), *_tips(time, ",.0f")[1:]]
     order = alt.Order("order", type="ordinal")
-    return base().mark_bar().encode(x=x, y=y, color=_colours(names, rest), order=order, tooltip=tips)
+    return base().mark_bar().encode(x=x, y=y, color=_colours(n_names, rest), order=order, tooltip=tips)
 
 
 def boundary(looks: Sequence[Crossing], *, title: str) -> Drawing:
     """The statistic of each look, one line per series, and the bounds it has to leave, which are common to all."""
-    names = tuple(dict.fromkeys(look.series for look in looks))
+    names = list(dict.fromkeys(look.series for look in looks))
     rows = [{**asdict(look), "lower": -look.bound, "first": look.series == names[0]} for look in looks]
     reach = [abs(x.statistic) for x in looks if x.statistic is not None] + [min(x.bound for x in looks) if looks else 2]
     most = max((look.information for look in looks), default=1.0)
-    return Drawing(_boundary(title, names), rows, 220, {"reach": max(4.0, 1.15 * max(reach)), "most": max(most, 1.0)})
+    values = {"reach": max(4.0, 1.15 * max(reach)), "most": max(most, 1.0), "names": names}
+    return Drawing(_boundary(title, len(names)), rows, 220, values)
 
 
 @shape
-def _boundary(title: str, names: tuple[str, ...]) -> Any:
+def _boundary(title: str, n_names: int) -> Any:
     axis = alt.Axis(format=".0%", grid=False, tickCount=5, labelFlush=True)
     x = alt.X("information", type="quantitative", title="share of the planned data", axis=axis,
               scale=alt.Scale(domain=[0, value("most")], nice=False))  # fmt: skip
@@ -149,8 +154,8 @@ def _boundary(title: str, names: tuple[str, ...]) -> Any:
         alt.Tooltip("statistic", type="quantitative", format="+.2f", title="statistic"),
         alt.Tooltip("bound", type="quantitative", format=".2f", title="bound"),
     ]
-    line = base().mark_line(clip=True).encode(x=x, y=seen, color=_colours(names))
-    dots = base().mark_circle(size=50, opacity=1, clip=True).encode(x=x, y=seen, color=_colours(names), tooltip=tips)
+    line = base().mark_line(clip=True).encode(x=x, y=seen, color=_colours(n_names))
+    dots = base().mark_circle(size=50, opacity=1, clip=True).encode(x=x, y=seen, color=_colours(n_names), tooltip=tips)
 
     def common(mark: Any) -> Any:
         return mark.transform_filter("datum.first")
@@ -165,17 +170,15 @@ def _boundary(title: str, names: tuple[str, ...]) -> Any:
     )
 
 
-def _names(points: Sequence[Point] | Sequence[Aged]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(p.series for p in points))
+def _names(points: Sequence[Point] | Sequence[Aged]) -> list[str]:
+    return list(dict.fromkeys(p.series for p in points))
 
 
-def _colours(names: tuple[str, ...], rest: str = "") -> Any:
-    """In the order in which the series first appear, grey for the rest; no legend for a single one."""
-    colours = [UNSETTLED if name == rest else SERIES[i % len(SERIES)] for i, name in enumerate(names)]
-    scale = alt.Scale(domain=list(names), range=colours)
-    return alt.Color(
-        "series", type="nominal", scale=scale, legend=alt.Legend(symbolOpacity=1) if len(names) > 1 else None
-    )
+def _colours(n_names: int, rest: int | None = None) -> Any:
+    """In the order of the parameter `names`, grey for the one that is `rest`; no legend for a single one."""
+    colours = [UNSETTLED if i == rest else SERIES[i % len(SERIES)] for i in range(n_names)]
+    scale = alt.Scale(domain=[value(f"names[{i}]") for i in range(n_names)], range=colours)
+    return alt.Color("series", type="nominal", scale=scale, legend=alt.Legend(symbolOpacity=1) if n_names > 1 else None)
 
 
 def _time_of(points: Sequence[Point]) -> tuple[str, int]:
