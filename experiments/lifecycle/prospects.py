@@ -75,9 +75,9 @@ def _power(experiment: Experiment, attributes: Sequence[Mapping[str, Any]], at: 
     if not lifts or len(known) < len(lifts):
         unknown = words.listing([f"“{name}”" for name in lifts if name not in known]) or "its goal"
         return _open(f"no look has measured {unknown} in its scenarios yet. An A/A test would tell how much it varies.")
-    found = words.listing([f"{words.lift(lift)} of “{name}”" for name, lift in known.items()])
+    found = words.listing([f"{words.percent(lift)} or more in “{name}”" for name, lift in known.items()])
     come = f"About {words.count(units)} units in {words.plural(experiment.planned_days, 'day')}"
-    about = f"{come} show a lift from {found} on"
+    about = f"{come} would show a change of {found}"
     if max(known.values()) > LARGE:
         advice = "few changes do that much. Plan more days, more coverage or fewer arms."
         return Item("power", State.WARN, f"{about}: {advice}")
