@@ -40,9 +40,9 @@ def measure(
     with `pre_days` also what each unit did before it, as covariates. `growth` adds the factors of value per unit.
     """
     layout = Layout.of([*definitions, *(_OF_GROWTH if growth else ())])
-    read = sums.sums(events, layout, exposures)
-    sql = str(ibis.to_sql(read.units))
-    kept = _kept(read.units)
+    sql = str(ibis.to_sql(sums.sums(events, layout, exposures).units))
+    read = sums.sums(events, layout, exposures, _kept)
+    kept = read.units
     mixed = int(kept.filter(kept.arm == MIXED).count().to_pyarrow().as_py())
     found = _Reader(definitions, layout, exposures, kept.filter(kept.arm != MIXED), read)
     units = {arm: found.n.get(i, 0) for i, arm in enumerate(exposures.arms)}

@@ -4,7 +4,7 @@ first exposures >< the events that count -> sums per unit and scenario -> sums p
 (`l`) and everywhere (`g`), after exposure and before it (`pl`, `pg`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
@@ -85,10 +85,14 @@ class Sums:
     joined: ibis.Table  # the events behind both
 
 
-def sums(events: ibis.Table, layout: Layout, exposures: Exposures) -> Sums:
-    first = first_exposures(events, exposures, layout.hours)
+Keep = Callable[[ibis.Table], ibis.Table]
+
+
+def sums(events: ibis.Table, layout: Layout, exposures: Exposures, keep: Keep = lambda table: table) -> Sums:
+    """`keep` may compute a table at once, so that what follows does not read the lake again."""
+    first = keep(first_exposures(events, exposures, layout.hours))
     joined = _joined(first, counted(events, layout, exposures), exposures)
-    by_scenario = joined.group_by("unit", "scenario").aggregate(
+    grouped = joined.group_by("unit", "scenario").aggregate(
         arm=joined.arm.max(),
         seen=joined.before.sum(),
         **{
@@ -97,6 +101,7 @@ def sums(events: ibis.Table, layout: Layout, exposures: Exposures) -> Sums:
             for i, side in _added(layout)
         },
     )
+    by_scenario = keep(grouped)
     collapsed = _collapsed(by_scenario, layout, exposures)
     table = first.left_join(collapsed, "unit").drop("unit_right")
     for extra in (*_distinct(joined, layout, exposures), *_funnels(joined, layout, exposures)):
@@ -104,7 +109,8 @@ def sums(events: ibis.Table, layout: Layout, exposures: Exposures) -> Sums:
     named = [name for name in table.columns if name[:1] in "lgpdf" and name[-1].isdigit()]
     filled = table.mutate(**{name: table[name].fill_null(0).cast("float64") for name in named})
     visitor = (table.seen.fill_null(0) > 0).ifelse("returning", "new")
-    return Sums(filled.mutate(is_new=(visitor == "new").cast("float64"), visitor=visitor), by_scenario, joined)
+    units = filled.mutate(is_new=(visitor == "new").cast("float64"), visitor=visitor)
+    return Sums(keep(units), by_scenario, joined)
 
 
 def _periods(exposures: Exposures) -> Sequence[str]:
