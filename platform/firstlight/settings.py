@@ -270,6 +270,8 @@ LOGGING: dict[str, Any] = {
 DJANGO_STRUCTLOG_USER_ID_FIELD = "pk"
 
 # --- admin ----------------------------------------------------------------------------------------------------------
+# Who tells the page of a metric what was found by it: each path as metrics.usage says.
+METRIC_USAGE = ["experiments.metric_usage.usage"]
 # What the first page shows, in this order: each path names a function (request) -> console.dashboard.Panel.
 DASHBOARD_PANELS = ["firstlight.console.pipeline.panel", "experiments.panel.panel", "bandits.panel.panel"]
 

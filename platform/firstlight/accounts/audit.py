@@ -5,7 +5,7 @@ forget the one who does the other.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -62,7 +62,7 @@ def plain(value: Any) -> Any:
             return _name(value)
         case Decimal():
             return str(value)
-        case datetime():
+        case date():  # and datetime
             return value.isoformat()
         case str() | Mapping():
             return value

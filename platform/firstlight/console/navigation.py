@@ -15,7 +15,14 @@ GROUPS = [
             ("Layers", "layers", "experiments.layer"),
         ],
     ),
-    ("Measure", [("Scenarios", "grid_view", "catalog.scenario"), ("Metrics", "straighten", "metrics.metric")]),
+    (
+        "Measure",
+        [
+            ("Scenarios", "grid_view", "catalog.scenario"),
+            ("Metrics", "straighten", "metrics.metric"),
+            ("Currency rates", "currency_exchange", "metrics.rate"),
+        ],
+    ),
     ("Objectives", [("Weights", "balance", "objectives.weights")]),
     (
         "Catalogue",

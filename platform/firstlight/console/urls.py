@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from firstlight.console import scenarios, vega
+from firstlight.console import metrics, scenarios, vega
 
 app_name = "console"
 urlpatterns = [
@@ -14,4 +14,10 @@ urlpatterns = [
         name="scenario_export",
     ),
     path("scenarios/<path:key>/", admin.site.admin_view(scenarios.page), name="scenario"),
+    path(
+        "metrics/<path:key>/<slug:picture>.<slug:form>",
+        admin.site.admin_view(metrics.export),
+        name="metric_export",
+    ),
+    path("metrics/<path:key>/", admin.site.admin_view(metrics.page), name="metric"),
 ]

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -227,6 +228,10 @@ class Rate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.currency} on {self.day}"
+
+    def clean(self) -> None:
+        if self.currency == settings.BASE_CURRENCY:
+            raise ValidationError({"currency": f"{self.currency} is the base currency, worth 1 on every day."})
 
 
 class Grain(models.TextChoices):
