@@ -3,20 +3,20 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
-from experiments import asking, history, progress, reading
+from experiments import asking, gathering, history, progress, reading
 from experiments.asking import UnableToLook, is_open
+from experiments.gathering import Gathered
 from experiments.models import Experiment, Look
 from experiments.reading import Given, Plan
 from firstlight.kernel.windows import Window
-from firstlight.lake import engine, table
-from firstlight.metrics import read
+from firstlight.lake import table
 from firstlight.metrics.definitions import Definition
-from firstlight.metrics.read import Exposures, Measured
+from firstlight.metrics.read import Exposures
 from firstlight.objectives import weights
 from firstlight.postgres import locks
 
@@ -50,10 +50,10 @@ def look(experiment_id: int, *, at: datetime) -> Look:
     if last and last.results.get("basis") == basis.stored():
         return last
     progress.note(experiment_id, "reading the lake")
-    measured = _measure(definitions, exposures, basis.batch)
+    gathered = gathering.gather(experiment, definitions, exposures, until_batch=basis.batch)
     progress.note(experiment_id, "comparing arms")
-    results = reading.read(plan, _given(experiment, plan, exposures, measured, last), at=at)
-    told = {"definitions": _stored(definitions), "sql": measured.sql, "basis": basis.stored()}
+    results = reading.read(plan, _given(experiment, plan, exposures, gathered, last), at=at)
+    told = {"definitions": _stored(definitions), "sql": gathered.sql, "basis": basis.stored()}
     progress.note(experiment_id, "storing the look")
     return _store(experiment, results | told, basis, exposures.end)
 
@@ -65,24 +65,22 @@ def _digest(plan: Plan, definitions: Sequence[Definition], exposures: Exposures)
     return hashlib.sha256(repr((timeless, definitions, asked)).encode()).hexdigest()
 
 
-def _measure(definitions: Sequence[Definition], exposures: Exposures, batch: int) -> Measured:
-    since = exposures.window.start - timedelta(days=exposures.pre_days)
-    with engine.events(Window(since, exposures.end), until_batch=batch) as events:
-        return read.measure(events, definitions, exposures, growth=True)
-
-
-def _given(experiment: Experiment, plan: Plan, exposures: Exposures, measured: Measured, last: Look | None) -> Given:
+def _given(experiment: Experiment, plan: Plan, exposures: Exposures, gathered: Gathered, last: Look | None) -> Given:
     """With what earlier looks at the same units have spent."""
     before = last.results if last and _is_same(last, plan) else {}
     return Given(
-        units=measured.units,
-        mixed_units=measured.mixed_units,
-        metrics=measured.metrics,
+        units=gathered.units,
+        mixed_units=gathered.mixed_units,
+        metrics=gathered.metrics,
         number=last.number + 1 if last else 1,
         sequence=tuple(before.get("sequence", ())),
         planned_n=before.get("plan", {}).get("planned_n"),
         past=tuple(history.past_of(experiment)),
-        growth=measured.growth,
+        growth=gathered.growth,
+        credits=gathered.credits,
+        site_shares=gathered.site_shares,
+        crossed=gathered.crossed,
+        other_arms=gathered.other_arms,
         weights=_weights(experiment),
         slices_of_units=frozenset(one.key for one in exposures.slices if one.of == "unit"),
     )

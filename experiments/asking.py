@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from math import ceil
+from math import ceil, prod
 
 import pyarrow as pa
 
-from experiments.models import Decision, Experiment
+from experiments.models import BUCKETS, Decision, Experiment
 from firstlight.catalog.models import Item
 from firstlight.console import words
 from firstlight.kernel.windows import Window
@@ -65,6 +65,13 @@ def is_open(experiment: Experiment) -> bool:
     """Whether units still join, or it was last looked at before all had had their whole time."""
     last, end = experiment.looks.first(), closes_at(experiment, definitions_of(experiment))
     return end is None or last is None or last.until < end
+
+
+def covered(experiment: Experiment) -> float:
+    """Share of all units that it lets in, by its coverage and its buckets of every layer."""
+    shares = [(experiment.first_bucket, experiment.end_bucket)] if experiment.layer_id else []
+    shares += experiment.further_layers.values_list("first_bucket", "end_bucket")
+    return 1.0 if is_watched(experiment) else float(experiment.coverage) * prod((e - f) / BUCKETS for f, e in shares)
 
 
 def _window(experiment: Experiment, at: datetime) -> Window:

@@ -18,7 +18,8 @@ from firstlight.console import words
 from firstlight.kernel.withheld import Withheld
 
 EARLY = 0.001  # what p must be under before the planned end of a fixed horizon
-SPOILING = frozenset({"sample_ratio", "sample_ratio_watched", "several_arms"})  # more units would not mend what these find
+# More units would not mend what these find.
+SPOILING = frozenset({"sample_ratio", "sample_ratio_watched", "several_arms"})
 
 
 class Kind(StrEnum):

@@ -11,10 +11,11 @@ from experiments import verdict
 from experiments.reading import over_time, places, stored
 from experiments.reading.ages import ages
 from experiments.reading.balance import balance
-from experiments.reading.checks import checks
+from experiments.reading.checks import checks, overlap
 from experiments.reading.given import Given, Totals, totals
 from experiments.reading.growing import grown
 from experiments.reading.interests import objectives
+from experiments.reading.overlapping import interactions
 from experiments.reading.plan import Plan, PlannedArm, PlannedMetric
 from experiments.reading.rows import Row, finding, rows
 from experiments.reading.segments import segments
@@ -27,12 +28,13 @@ VERSION = 2  # of the form of the results; looks without one are older
 
 def read(plan: Plan, given: Given, *, at: datetime) -> dict[str, Any]:
     """`Look.results` without the query's text, the definitions and the basis."""
-    whole = {metric.key: totals(plan, metric, given.metrics.get(metric.key)) for metric in plan.metrics}
+    whole = {metric.key: totals(plan, metric, given) for metric in plan.metrics}
     units = sum(given.units.get(arm.key, 0) for arm in plan.arms)
     here = course(plan, given, units, at)
     balanced = balance(plan, whole)
     found = rows(plan, whole, given, here, balanced.off)
-    failed = checks(plan, given, found, balanced, at)
+    crossed = interactions(plan, given, whole)
+    failed = [*checks(plan, given, found, balanced, at), overlap(crossed)]
     decided = verdict.decide(
         [finding(row) for row in found], failed, _progress(plan, here, units, at), plan.confidence, plan.question
     )
@@ -53,6 +55,7 @@ def read(plan: Plan, given: Given, *, at: datetime) -> dict[str, Any]:
         "metrics": _metrics(plan, whole, given, found),
         "daily": over_time.days(plan, given, whole, here, balanced.off),
         **_parts(plan, given, here, found, balanced.off),
+        "interactions": crossed,
         "sequence": _sequence(given, here, found),
         "verdict": {"kind": decided.kind.value, "sentence": decided.sentence, "reasons": list(decided.reasons)},
     }

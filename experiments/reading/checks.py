@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from experiments import health
 from experiments.reading.balance import Balance
@@ -14,6 +15,9 @@ from experiments.stats.sample_ratio import sequential_p
 
 
 def checks(plan: Plan, given: Given, rows: Sequence[Row], balanced: Balance, at: datetime) -> list[health.Check]:
+    """Of an interleaving every unit meets both arms: there is no split, and no unit is in the wrong one."""
+    if plan.type == "interleaving":
+        return [_low_power(rows)]
     counts = [given.units.get(arm.key, 0) for arm in plan.arms]
     weights = [arm.weight for arm in plan.arms]
     days = [day for cells in given.metrics.values() for _, day in cells.by_day]
@@ -31,6 +35,10 @@ def checks(plan: Plan, given: Given, rows: Sequence[Row], balanced: Balance, at:
         _low_power(rows),
         health.outliers(_carried(plan, rows)),
     ]
+
+
+def overlap(interactions: Sequence[Mapping[str, Any]]) -> health.Check:
+    return health.overlap([(one["experiment"], one["p_adjusted"]) for one in interactions])
 
 
 def _by_segment(plan: Plan, given: Given) -> dict[tuple[str, str], list[int]]:

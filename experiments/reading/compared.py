@@ -17,7 +17,6 @@ from experiments.stats.tails import Tail
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.withheld import Withheld
 
-FAMILY = {"retention": "proportion", "funnel": "ratio", "quantile": "mean"}  # kinds that are compared as another
 FARTHEST = 8.0  # standard errors; a confidence is 1 in a float beyond
 Pair = tuple[Moments, Moments]  # control, treatment
 
@@ -36,6 +35,7 @@ class Ways:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
+    kind: str  # proportion, mean, ratio, or preference
     control: Level | Withheld
     treatment: Level | Withheld
     raw: Ways
@@ -47,7 +47,7 @@ class Compared:
 
     @classmethod
     def blank(cls, why: Withheld) -> "Compared":
-        return cls(why, why, Ways(Comparison("withheld", why, why, why), None), None, None)
+        return cls("", why, why, Ways(Comparison("withheld", why, why, why), None), None, None)
 
     def readings(self, *, adjusted: bool) -> Readings | None:
         """None where nothing was compared in arrays, or where there is nothing to read in them."""
@@ -76,15 +76,14 @@ def _sequence(course: Course) -> GroupSequential | AlwaysValid | None:
     return AlwaysValid(course.planned_n) if course.planned_n else None
 
 
-def compare(kind: str, pairs: Sequence[Pair], course: Course, covariates: int = 0) -> list[Compared]:
-    """Every pair at once; `kind` as metrics have it. All pairs have the same columns, `covariates` of them last."""
+def compare(kind: Any, pairs: Sequence[Pair], course: Course, covariates: int = 0) -> list[Compared]:
+    """Every pair at once, as proportion, mean or ratio. All have the same columns, `covariates` of them last."""
     if not pairs:
         return []
-    family: Any = FAMILY.get(kind, kind)
     design = Design(1 - course.alpha, covariates, _sequence(course))
     controls, treatments = Stack.of([c for c, _ in pairs]), Stack.of([t for _, t in pairs])
-    found = finish.finish(family, controls, treatments, design)
-    return [_compared(family, found, i, pair, course) for i, pair in enumerate(pairs)]
+    found = finish.finish(kind, controls, treatments, design)
+    return [_compared(kind, found, i, pair, course) for i, pair in enumerate(pairs)]
 
 
 def _compared(kind: str, found: Finished, i: int, pair: Pair, course: Course) -> Compared:
@@ -94,12 +93,14 @@ def _compared(kind: str, found: Finished, i: int, pair: Pair, course: Course) ->
         finish.level(found.raw, i, of="treatment", n=treatment.n),
     )
     if kind == "proportion" and (shares := few(control, treatment)):
-        return Compared(*levels, _counted(*shares, course), None, None, found, i, pair)
+        return Compared(kind, *levels, _counted(*shares, course), None, None, found, i, pair)
     n = control.n + treatment.n
     if found.adjusted is None or found.variance_reduction is None:
-        return Compared(*levels, _ways(found.raw, i, n, course), None, None, found, i, pair)
+        return Compared(kind, *levels, _ways(found.raw, i, n, course), None, None, found, i, pair)
     saved = None if found.raw.reason[i] or found.adjusted.reason[i] else float(found.variance_reduction[i])
-    return Compared(*levels, _ways(found.raw, i, n, course), _ways(found.adjusted, i, n, course), saved, found, i, pair)
+    return Compared(
+        kind, *levels, _ways(found.raw, i, n, course), _ways(found.adjusted, i, n, course), saved, found, i, pair
+    )
 
 
 def few(control: Moments, treatment: Moments) -> tuple[Share, Share] | None:

@@ -19,6 +19,16 @@ NEW = "is_new"
 
 
 @dataclass(frozen=True, slots=True)
+class Credits:
+    """Of an interleaving: one metric, one treatment against the control; units with any credit for either."""
+
+    control: Moments  # credits per unit
+    treatment: Moments
+    wins: int  # units with more credit for the treatment
+    losses: int
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     units: Mapping[str, int]  # by arm
     mixed_units: int  # met several arms, and are in no other number
@@ -28,6 +38,10 @@ class Given:
     planned_n: float | None = None  # that the first of them took as the planned size
     past: tuple[Past, ...] = ()  # lifts of past experiments
     slices_of_units: frozenset[str] = frozenset()  # those in which a unit is in one segment
+    credits: Mapping[str, Mapping[str, Credits]] = field(default_factory=dict)  # of an interleaving, by metric
+    crossed: Mapping[str, Mapping[str, Mapping[tuple[str, str], Moments]]] = field(default_factory=dict)
+    other_arms: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of the experiments in `crossed`
+    site_shares: Mapping[str, float] = field(default_factory=dict)  # metric -> what exposed units bring of all
     weights: Mapping[str, float] = field(default_factory=dict)  # of user, merchant and platform
     growth: Mapping[str, Moments] = field(default_factory=dict)
 
@@ -41,9 +55,11 @@ class Given:
 class Totals:
     """One metric: the whole of every arm."""
 
+    kind: str  # as which it is compared: proportion, mean or ratio
     columns: tuple[str, ...]
     arms: Mapping[str, Moments]  # every arm is there
     withheld: Withheld | None = None  # why nothing can be told of it
+    credits: Mapping[str, Credits] = field(default_factory=dict)  # of an interleaving, by treatment
 
     @property
     def width(self) -> int:
@@ -74,17 +90,36 @@ def width(columns: Sequence[str]) -> int:
     return 2 if "denominator" in columns else 1
 
 
-def totals(plan: Plan, metric: PlannedMetric, cells: Cells | None) -> Totals:
+def totals(plan: Plan, metric: PlannedMetric, given: Given) -> Totals:
     """Of a metric that was not read every arm is empty."""
-    own = ("value", "denominator") if metric.kind in ("ratio", "funnel") else ("value",)
+    cells = given.metrics.get(metric.key)
+    if plan.type == "interleaving":
+        return _credited(plan, given.credits.get(metric.key, {}))
     if cells is None:
-        return Totals(own, {arm.key: Moments.empty(len(own)) for arm in plan.arms})
+        blank = {arm.key: Moments.empty(1) for arm in plan.arms}
+        return Totals("mean", ("value",), blank, Withheld(Reason.TOO_FEW_UNITS))
     if metric.kind == "quantile":
         return _quantiles(plan, cells)
     whole = {arm.key: Moments.empty(len(cells.columns)) for arm in plan.arms}
     for (arm, _), moments in cells.by_day.items():
         whole[arm] += moments
-    return Totals(cells.columns, whole, Withheld(Reason.NO_RATE) if cells.unpriced else None)
+    why = Withheld(Reason.NO_RATE) if cells.unpriced else None
+    return Totals(family(metric, cells.columns), cells.columns, whole, why)
+
+
+def family(metric: PlannedMetric, columns: Sequence[str]) -> str:
+    """Two sums are a ratio, whatever the metric is: over clusters a mean is one, too."""
+    if width(columns) == 2:
+        return "ratio"
+    return "proportion" if metric.kind in ("proportion", "retention") else "mean"
+
+
+def _credited(plan: Plan, credits: Mapping[str, Credits]) -> Totals:
+    """Every arm by what it was credited; the control by what it was in the last of its drafts."""
+    arms = {arm.key: Moments.empty(1) for arm in plan.arms}
+    for key, one in credits.items():
+        arms |= {key: one.treatment, plan.control.key: one.control}
+    return Totals("mean", ("value",), arms, None if credits else Withheld(Reason.NO_DATA), credits)
 
 
 def _quantiles(plan: Plan, cells: Cells) -> Totals:
@@ -94,7 +129,7 @@ def _quantiles(plan: Plan, cells: Cells) -> Totals:
     arms = {
         key: Moments.empty(1) if isinstance(level, Withheld) else as_moments(level) for key, level in levels.items()
     }
-    return Totals(("value",), arms, blank)
+    return Totals("mean", ("value",), arms, blank)
 
 
 def _quantile(found: Quantile | None) -> Level | Withheld:

@@ -4,7 +4,7 @@ from math import copysign, exp, log
 
 from scipy.special import ndtri_exp
 
-from experiments.reading.compared import Compared, Pair, few
+from experiments.reading.compared import Compared, few
 from experiments.reading.plan import PlannedMetric
 from experiments.reading.sequence import Course
 from experiments.stats import finish, newcombe, welch
@@ -19,25 +19,26 @@ def guarded(metric: PlannedMetric, readings: Readings, found: Compared, course: 
 
     The bar is control - sign·margin·|control|, with the control's own error counted.
     """
-    assert found.pair is not None
-    evidence = _evidence(metric, readings, found.row, found.pair)
+    evidence = _evidence(metric, readings, found)
     if isinstance(evidence, Withheld):
         return evidence
-    n = found.pair[0].n + found.pair[1].n
+    n = sum(found.units)
     above, below = (_at_this_look(tail, n, course) for tail in (evidence.above(), evidence.below()))
     held, broken = (above, below) if metric.sign > 0 else (below, above)
     return Guardrail(_state(held, broken, course.alpha), held, broken)
 
 
-def _evidence(metric: PlannedMetric, readings: Readings, i: int, pair: Pair) -> Evidence | Withheld:
-    control = finish.level(readings, i, of="control", n=pair[0].n)
-    treatment = finish.level(readings, i, of="treatment", n=pair[1].n)
+def _evidence(metric: PlannedMetric, readings: Readings, found: Compared) -> Evidence | Withheld:
+    assert found.pair is not None
+    n_control, n_treatment = found.units
+    control = finish.level(readings, found.row, of="control", n=n_control)
+    treatment = finish.level(readings, found.row, of="treatment", n=n_treatment)
     if isinstance(control, Withheld):
         return control
     if isinstance(treatment, Withheld):
         return treatment
     factor = 1 - metric.sign * metric.margin * copysign(1.0, control.value)
-    if metric.kind in ("proportion", "retention") and (shares := few(*pair)):
+    if found.kind == "proportion" and (shares := few(*found.pair)):
         return newcombe.evidence(*shares, factor=factor)
     return welch.evidence(control, treatment, factor=factor)
 

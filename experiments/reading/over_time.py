@@ -9,7 +9,7 @@ from typing import Any
 from experiments.reading import stored
 from experiments.reading.compared import Compared, compare
 from experiments.reading.given import Given, Totals
-from experiments.reading.plan import Plan, PlannedMetric
+from experiments.reading.plan import Plan
 from experiments.reading.sequence import Course, daily
 from firstlight.kernel.moments import Moments
 
@@ -22,7 +22,7 @@ def days(plan: Plan, given: Given, totals: Mapping[str, Totals], course: Course,
             whole = totals[metric.key]
             covariates = whole.covariates if plan.cuped and metric.key not in off else 0
             so_far = _so_far(plan, given.metrics[metric.key].by_day, whole.width + covariates)
-            found += _of(plan, metric, so_far, course, covariates)
+            found += _of(plan, metric.key, so_far, course, (whole.kind, covariates))
     return found
 
 
@@ -35,13 +35,17 @@ def _so_far(plan: Plan, by_day: Mapping[tuple[str, date], Moments], columns: int
 
 
 def _of(
-    plan: Plan, metric: PlannedMetric, so_far: Mapping[date, Mapping[str, Moments]], course: Course, covariates: int
+    plan: Plan,
+    metric: str,
+    so_far: Mapping[date, Mapping[str, Moments]],
+    course: Course,
+    asked: tuple[str, int],  # kind, covariates
 ) -> list[dict[str, Any]]:
-    found = []
+    (kind, covariates), found = asked, []
     for (day, arms), looked in zip(so_far.items(), _courses(plan, so_far, course), strict=True):
         pairs = [(arms[plan.control.key], arms[arm.key]) for arm in plan.treatments]
-        for arm, one in zip(plan.treatments, compare(metric.kind, pairs, looked, covariates), strict=True):
-            about = {"day": day.isoformat(), "metric": metric.key, "arm": arm.key, "units": arms[arm.key].n}
+        for arm, one in zip(plan.treatments, compare(kind, pairs, looked, covariates), strict=True):
+            about = {"day": day.isoformat(), "metric": metric, "arm": arm.key, "units": arms[arm.key].n}
             found.append({**about, **_told(one)})
     return found
 

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from experiments.reading.compared import Compared, compare
+from experiments.reading.given import family
 from experiments.reading.plan import Plan, PlannedMetric
 from experiments.reading.sequence import Course
-from experiments.reading.wholes import family
 from firstlight.kernel.moments import Moments
+
+COLUMNS = ("value", "denominator")
 
 
 class Part(NamedTuple):
@@ -28,9 +30,10 @@ def parts(
     """
     alike: dict[tuple[str, int, int], list[tuple[Part, tuple[Moments, Moments]]]] = defaultdict(list)
     for part, pair in _asked(plan, cells):
-        own = 2 if family(part.metric) == "ratio" else 1
+        own = 2 if part.metric.kind in ("ratio", "funnel") else 1
         k = len(pair[0].mean) if plan.cuped and part.metric.key not in off else own
-        alike[family(part.metric), k, own].append((part, (_first(pair[0], k), _first(pair[1], k))))
+        kind = family(part.metric, COLUMNS[:own])
+        alike[kind, k, own].append((part, (_first(pair[0], k), _first(pair[1], k))))
     found: dict[Part, Compared] = {}
     for (kind, k, own), asked in alike.items():
         compared = compare(kind, [pair for _, pair in asked], course.alone(), k - own)

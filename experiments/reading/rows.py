@@ -13,7 +13,8 @@ from experiments.reading.guarding import guarded
 from experiments.reading.plan import Plan, PlannedArm, PlannedMetric
 from experiments.reading.prior import FLAT, prior_of
 from experiments.reading.sequence import Course
-from experiments.stats import multiplicity
+from experiments.reading.wholes import At
+from experiments.stats import dilution, multiplicity
 from experiments.stats.estimates import Comparison, Estimate
 from experiments.stats.finish import Readings
 from experiments.stats.guardrails import Guardrail
@@ -42,6 +43,7 @@ class Row:
     detectable: float | None = None  # lift that the planned end finds four times in five
     uncapped: Comparison | None = None  # raw, one look
     without_top: Comparison | None = None  # likewise, without the top 0.1 % of units
+    site_share: float | None = None  # what exposed units bring of the whole site's metric
 
     @property
     def ways(self) -> Ways:
@@ -80,7 +82,10 @@ class Row:
 
     @property
     def site_wide(self) -> Estimate | Withheld:
-        return Withheld(Reason.NOT_READ)
+        """The lift of everybody's metric, of whom only some are ever exposed."""
+        if self.site_share is None or isinstance(self.found.lift, Withheld):
+            return self.found.lift if isinstance(self.found.lift, Withheld) else Withheld(Reason.NOT_READ)
+        return dilution.diluted(self.found.lift, self.site_share)
 
 
 def p_of(found: Comparison) -> float | None:
@@ -107,13 +112,17 @@ def rows(plan: Plan, totals: Mapping[str, Totals], given: Given, course: Course,
     """`off`: metrics that are not adjusted, and why."""
     compared = wholes.compared(plan, totals, course)
     found = [
-        Row(metric, arm, one, _off(plan, one, off.get(metric.key, "")))
+        Row(metric, arm, one, _off(plan, one, off.get(metric.key, "")), site_share=given.site_shares.get(metric.key))
         for metric in plan.metrics
         for arm in plan.treatments
         if (one := compared.get((metric.key, arm.key)))
     ]
     believed = [_believed(plan, row, given, course) for row in found]
-    return _together(plan, _beside(plan, believed, given, course), totals, course)
+    uncapped, top = (
+        wholes.others(plan, totals, {key: getattr(cells, of) for key, cells in given.metrics.items()}, course)
+        for of in ("uncapped", "top")
+    )
+    return _together(plan, _beside(believed, uncapped, top), totals, course)
 
 
 def _off(plan: Plan, found: Compared, unbalanced: str) -> str:
@@ -153,10 +162,8 @@ def _detectable(readings: Readings, i: int, course: Course) -> float | None:
     return (course.last_z + POWER) * float(readings.se[i]) / sqrt(course.growth) / control
 
 
-def _beside(plan: Plan, found: Sequence[Row], given: Given, course: Course) -> list[Row]:
+def _beside(found: Sequence[Row], uncapped: Mapping[At, Comparison], top: Mapping[At, Comparison]) -> list[Row]:
     """With what they are without the cap, and without the top of the units."""
-    uncapped = wholes.others(plan, {key: cells.uncapped for key, cells in given.metrics.items()}, course)
-    top = wholes.others(plan, {key: cells.top for key, cells in given.metrics.items()}, course)
     at = [(row.metric.key, row.arm.key) for row in found]
     return [replace(row, uncapped=uncapped.get(k), without_top=top.get(k)) for row, k in zip(found, at, strict=True)]
 

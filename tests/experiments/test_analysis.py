@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from scipy import stats
 
-from experiments import analysis, tasks
+from experiments import analysis, gathering, tasks
 from experiments.models import Arm, Experiment, ExperimentMetric, Look, MetricRole, Status
 from firstlight.catalog.models import Scenario
 from firstlight.lake import table
@@ -173,15 +173,15 @@ def test_who_was_overtaken_does_not_store_the_older_state(
     experiment: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrive(1, exposure("a", "old"))
-    slow = analysis._measure
+    slow = gathering.gather
 
-    def overtaken(*given: Any) -> Any:
-        monkeypatch.setattr(analysis, "_measure", slow)
+    def overtaken(*given: Any, **more: Any) -> Any:
+        monkeypatch.setattr(gathering, "gather", slow)
         arrive(2, exposure("b", "new"))
         analysis.look(experiment.pk, at=START + DAY)
-        return slow(*given)
+        return slow(*given, **more)
 
-    monkeypatch.setattr(analysis, "_measure", overtaken)
+    monkeypatch.setattr(gathering, "gather", overtaken)
     assert analysis.look(experiment.pk, at=START + DAY).batch == 2
     assert Look.objects.count() == 1
 

@@ -57,14 +57,24 @@ def look(
 def test_it_has_the_fields_that_page_and_api_read(raw: Raw) -> None:
     found = look(raw)
     setting = {"version", "unit", "control", "arms", "window", "confidence", "analysis", "plan", "mixed_units"}
-    parts = {"segments", "heterogeneity", "scenarios", "spill_over", "growth", "objectives", "ages", "trends"}
+    parts = {
+        "segments",
+        "heterogeneity",
+        "scenarios",
+        "spill_over",
+        "growth",
+        "objectives",
+        "ages",
+        "trends",
+        "interactions",
+    }
     assert set(found) == setting | parts | {"health", "metrics", "daily", "sequence", "verdict"}
     assert found["window"] == {"start": "2026-11-01T00:00:00+00:00", "end": "2026-11-08T00:00:00+00:00"}
     assert found["arms"][1] == {"key": "new", "name": "New", "weight": 0.5, "units": 7_000}
     checks = [check["check"] for check in found["health"]]
     assert checks[:3] == ["sample_ratio", "sample_ratio_watched", "sample_ratio_segments"]
     assert checks[3:5] == ["several_arms", "exposures"]
-    assert checks[5:] == ["pre_exposure", "covariates", "money", "immature", "low_power", "outliers"]
+    assert checks[5:] == ["pre_exposure", "covariates", "money", "immature", "low_power", "outliers", "overlap"]
     assert found["verdict"]["kind"] in {"ship", "keep running", "end", "abort", "cannot tell"}
     (estimate,) = found["metrics"][3]["estimates"]
     assert set(estimate["guardrail"]) == {"state", "p", "sentence"}
