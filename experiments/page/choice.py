@@ -46,10 +46,10 @@ class Choice:
     @property
     def query(self) -> str:
         said = {name: value for name, value in asdict(self).items() if value and (name, value) != ("rows", 1)}
-        return f"?{urlencode(said)}" if said else "?"
+        return f"?{urlencode(said)}" if said else ""
 
     def but(self, **changes: Any) -> str:
-        return replace(self, **changes).query
+        return replace(self, **changes).query or "?"  # a link to nothing would keep what is asked for now
 
     @property
     def is_absolute(self) -> bool:

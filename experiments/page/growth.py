@@ -40,8 +40,8 @@ def _picture(results: Json, found: Json, factors: list[Json]) -> Picture:
     end = starts[-1]
     steps.append(charts.Step("Value per unit", 0.0, end, None, None, stored.lift(found["total"]), "neutral"))
     caption = (
-        "Each bar starts where the one before ended; thin: its interval. Factors multiply, "
-        "so their logarithms add up: shares are log points."
+        "Each bar starts where the one before ended; thin: its interval. Factors multiply; each gets its share "
+        "of the logarithm, so that the bars add up to the lift."
     )
     rows = [{"arm": found["arm"], "factor": f["factor"], **stored.flat("share", f)} for f in factors]
     title = f"Where the growth of {stored.arm_name(results, found['arm'])} comes from"

@@ -66,13 +66,13 @@ def _spilled(results: Json, spilled: list[Json]) -> Table:
             Cell(stored.metric_name(results, s["metric"]), stored.arm_name(results, s["arm"]), "name"),
             *(
                 Cell(stored.lift(s[part]), tone=stored.clear(s[part], stored.direction(results, s["metric"])))
-                for part in ("local", "global", "spill_over")
+                for part in ("local", "spill_over", "global")
             ),
         )
         for s in spilled
     ]
-    caption = "The same units inside the scenario of the test, over all scenarios, and what is left of the difference"
-    return Table(caption, heads("Metric", "#In the test", "#Over all", "#Spill-over"), rows)
+    caption = "The same units in the scenarios of the test, elsewhere, and over all: shares of the control's whole mean"
+    return Table(caption, heads("Metric", "#In the test", "#Spill-over", "#Over all"), rows)
 
 
 def _csv(found: Json) -> dict[str, Any]:

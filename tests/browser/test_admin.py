@@ -70,7 +70,7 @@ def test_a_product_manager_goes_from_nothing_to_a_verdict(visit: Visit, tmp_path
     look = shop.look(run, lift=0.5)
     page.reload()
     assert page.locator(".fl-sentence").inner_text() == look.sentence
-    assert drawn(page) == 2
+    assert drawn(page) == 4
     page.screenshot(path=tmp_path / "results.png", full_page=True)
 
     page.goto("/admin/bandits/campaign/add/")
@@ -122,7 +122,7 @@ def test_every_page_fits_its_window_by_day_and_by_night(
 ) -> None:
     shop.person("product manager")
     page = visit("product-manager", width=width, dark=dark)
-    charts = {"results": 2, "campaign": 3, "scenario": 4}
+    charts = {"results": 4, "campaign": 3, "scenario": 4}
     for name, address in full.items():
         page.goto(address)
         assert drawn(page, mode="dark" if dark else "light") == charts.get(name, 0), name
@@ -138,11 +138,11 @@ def test_charts_are_drawn_again_when_the_lights_go_out_and_when_the_place_narrow
     shop.person("product manager")
     page = visit("product-manager")
     page.goto(full["results"])
-    assert drawn(page) == 2
+    assert drawn(page) == 4
     title = "document.querySelector('[data-chart] .mark-text.role-mark text').getAttribute('fill')"
     by_day = page.evaluate(title)
     page.evaluate("document.documentElement.classList.add('dark')")  # what the switch of the theme does
-    assert drawn(page, mode="dark") == 2
+    assert drawn(page, mode="dark") == 4
     assert page.evaluate(title) != by_day
     page.set_viewport_size({"width": 500, "height": 900})
     page.wait_for_function("document.querySelector('[data-chart] svg').clientWidth < 480")

@@ -172,14 +172,14 @@ class _Maker:
 
     def spilled(self, m: Any, arm: str) -> dict[str, Any]:
         error, truth = self.error(m), self.truth(m, arm)
-        return {"metric": m[0], "arm": arm, "local": _interval(3 * truth, error), "global": _interval(truth, error),
+        return {"metric": m[0], "arm": arm, "local": _interval(1.4 * truth, error), "global": _interval(truth, error),
                 "spill_over": _interval(-0.4 * truth, 0.5 * error)}  # fmt: skip
 
     def growth(self, arm: str) -> dict[str, Any]:
         shares = {"visits": 0.3, "conversion": 0.9, "orders per buyer": -0.25, "value per order": 0.1, "kept": -0.05}
         sizes = {name: share * TRUE[arm] for name, share in shares.items()}
         factors = [{"factor": name, **_interval(size, 0.004)} for name, size in sizes.items()]
-        return {"arm": arm, "total": _interval(float(np.expm1(sum(sizes.values()))), 0.007), "factors": factors}
+        return {"arm": arm, "total": _interval(sum(sizes.values()), 0.007), "factors": factors}
 
     def objective(self, arm: str, pareto: bool) -> dict[str, Any]:
         gains = {"user": TRUE[arm], "merchant": 0.4 * TRUE[arm] - 0.003, "platform": 1.5 * TRUE[arm]}

@@ -214,7 +214,7 @@ def test_every_picture_can_be_taken_away(manager: Client) -> None:
     row = shop.experiment()
     shop.look(row)
     links = re.findall(r'href="(/admin/[^"]+\.(?:png|svg|csv)[^"]*)"', manager.get(at("results", row)).content.decode())
-    assert len(links) == 6
+    assert len(links) == 12
     for link in links:
         assert manager.get(unescape(link)).status_code == 200
     csv = manager.get(at("results", row) + "lifts.csv").content.decode()
