@@ -40,8 +40,7 @@ class SteppedExperiments(SteppedAdmin[Experiment]):
 
     def _taken(self, request: HttpRequest, pk: int, *, name: str, asked: Asked) -> HttpResponse:
         row = self.to_change(request, pk)
-        back = address(row, "change" if row.status in PLANNED and request.method != "POST" else "results")
-        return confirmed(request, row, _step(request, row, name, asked), back=back)
+        return confirmed(request, row, _step(request, row, name, asked), back=_landing(row))
 
 
 def _step(request: HttpRequest, row: Experiment, name: str, asked: Asked) -> Step:
