@@ -43,8 +43,8 @@ def crossed(
         return {}
     units = read.units(events, asked, exposures)
     wanted = {one.key: _columns(one) for one in asked}
-    with units.filter(units.arm.notnull()).cache() as kept:
-        return {other.experiment: _folded(kept, first_exposures(events, other), other.arms, wanted) for other in others}
+    kept = ibis.memtable(units.filter(units.arm.notnull()).to_pyarrow())  # read once for all the others
+    return {other.experiment: _folded(kept, first_exposures(events, other), other.arms, wanted) for other in others}
 
 
 def _columns(one: Definition) -> list[Quantity]:
