@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from experiments import calendar, forms, past, planning
 from experiments.models import Experiment, Layer, Look, Status
 from experiments.page import n_units, verdict_tone
+from experiments.preview import PreviewPages
 from experiments.result_pages import ResultPages
 from experiments.steps import SteppedExperiments
 from firstlight.accounts.audited import AuditedAdmin
@@ -59,7 +60,7 @@ class LayerAdmin(AuditedAdmin[Layer]):
 
 
 @admin.register(Experiment)
-class ExperimentAdmin(ResultPages, SteppedExperiments, AuditedAdmin[Experiment]):
+class ExperimentAdmin(ResultPages, SteppedExperiments, PreviewPages, AuditedAdmin[Experiment]):
     form = forms.ExperimentForm
     inlines = [planning.ArmInline, planning.MeasuredInline, planning.RampInline, planning.FurtherLayerInline]
     audited_children = ("arms", "measured", "ramp", "further_layers")
@@ -69,6 +70,7 @@ class ExperimentAdmin(ResultPages, SteppedExperiments, AuditedAdmin[Experiment])
     search_fields = ["key", "name", "hypothesis"]
     list_before_template = "experiments/help.html"
     change_form_outer_before_template = "experiments/strip.html"
+    change_form_after_template = "experiments/live.html"
     fieldsets = planning.STEPS
 
     # --- list ---
@@ -146,6 +148,7 @@ class ExperimentAdmin(ResultPages, SteppedExperiments, AuditedAdmin[Experiment])
         return [
             *self.step_pages(),
             *self.result_pages(),
+            *self.preview_pages(),
             *self._pages("calendar", calendar),
             *self._pages("past", past),
             *super().get_urls(),

@@ -99,6 +99,33 @@ def test_what_the_plan_cannot_take_is_said_beside_its_field(
         assert not Experiment.objects.exists()
 
 
+def test_the_form_says_what_its_plan_promises_and_keeps_nothing_of_it(manager: Client) -> None:
+    promised = manager.post(f"{ADD}preview/", form()).content.decode()
+    assert "The plan is complete." in promised and "No guardrail is chosen" in promised
+    wanting = manager.post(f"{ADD}preview/", form(name="", **{"arms-1-weight": "0.4"})).content.decode()
+    assert "Still to fill in: name" in wanting and "arm" in wanting
+    assert not Experiment.objects.exists() and not AuditEntry.objects.filter(kind="experiment").exists()
+
+
+def test_the_promise_of_a_draft_is_that_of_the_form_before_it_is_saved(manager: Client) -> None:
+    manager.post(ADD, form())
+    row = Experiment.objects.get()
+    lines = {"arms-INITIAL_FORMS": "2", "measured-INITIAL_FORMS": "1"}
+    ids = {f"arms-{i}-id": str(arm.pk) for i, arm in enumerate(row.arms.all())}
+    ids |= {"measured-0-id": str(row.measured.get().pk)} | {f"arms-{i}-experiment": str(row.pk) for i in range(2)}
+    changed = form(hypothesis="More clicks.", **lines, **ids)
+    promised = manager.post(at("preview", row), changed).content.decode()
+    assert "The hypothesis is written." in promised
+    row.refresh_from_db()
+    assert row.hypothesis == ""
+
+
+def test_nobody_previews_without_permission(client: Client) -> None:
+    client.force_login(shop.person("viewer"))
+    assert client.post(f"{ADD}preview/", form()).status_code == 403
+    assert client.get(f"{ADD}preview/").status_code == 405
+
+
 def test_a_ramp_only_lets_more_units_in(manager: Client) -> None:
     stage = {"position": "0", "coverage": "0.5", "hold_hours": "24", "least_units": "0"}
     later = {**stage, "position": "1", "coverage": "0.2"}

@@ -7,7 +7,8 @@
   const draw = async () => {
     if (drawn === mode() || !window.vegaEmbed) return;
     drawn = mode();
-    const config = read("chart-themes")[drawn];
+    // The place has a name for the whole; hundreds of marks with names of their own say nothing to who hears them.
+    const config = { ...read("chart-themes")[drawn], aria: false };
     const options = { config, actions: false, renderer: "svg", tooltip: { theme: drawn } };
     for (const place of document.querySelectorAll("[data-chart]")) {
       await window.vegaEmbed(place, read(place.dataset.chart), options);
@@ -43,6 +44,22 @@
     setTimeout(ask, 1_000);
   };
 
+  // What a form would promise if it were saved now: asked a moment after the last key, the newest answer wins.
+  const preview = (place) => {
+    const form = document.getElementById(place.dataset.form);
+    if (!form) return;
+    let timer = 0, asked = 0;
+    const ask = async () => {
+      const mine = ++asked;
+      const answer = await fetch(place.dataset.preview, { method: "POST", body: new FormData(form) }).catch(() => null);
+      if (answer?.ok && mine === asked) place.innerHTML = await answer.text();
+    };
+    const later = () => { clearTimeout(timer); timer = setTimeout(ask, 700); };
+    form.addEventListener("input", later);
+    form.addEventListener("change", later);
+    later();
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
     if (document.querySelector("[data-chart]")) {
       draw();
@@ -50,5 +67,6 @@
       follow();
     }
     document.querySelectorAll("[data-waiting]").forEach(wait);
+    document.querySelectorAll("[data-preview]").forEach(preview);
   });
 })();
