@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from experiments.lifecycle import faults
+from experiments.lifecycle import faults, ramps
 from experiments.lifecycle.rows import opened
 from experiments.lifecycle.states import UnableToChange
 from experiments.models import Arm, Experiment, Phase
@@ -88,6 +88,7 @@ def _open_next(experiment: Experiment, at: datetime, reason: str) -> None:
     experiment.phase += 1
     experiment.save(update_fields=["phase"])
     _open(experiment, at, reason)
+    ramps.hold_anew(experiment, at)
 
 
 def _recorded(experiment: Experiment, action: str, actor: str, before: dict[str, Any]) -> Experiment:

@@ -38,6 +38,12 @@ def go_on(experiment: Experiment, at: datetime) -> None:
         _enter(current, at)
 
 
+def hold_anew(experiment: Experiment, at: datetime) -> None:
+    """The stage that holds, from now: what was seen before a new phase says nothing about it."""
+    if current := holding(list(experiment.ramp.all())):
+        _enter(current, at)
+
+
 def end(experiment: Experiment, at: datetime) -> None:
     """Of a stopped one: the stage that held was left."""
     experiment.ramp.filter(outcome=Outcome.HOLDING).update(left_at=at)

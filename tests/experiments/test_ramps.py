@@ -156,6 +156,19 @@ def test_harm_in_the_first_stage_pauses_it(ramped: Experiment) -> None:
     assert state()[0] == "running"  # the look that paused it is of the time before it was resumed
 
 
+def test_a_new_phase_is_not_judged_by_what_the_old_one_did(ramped: Experiment) -> None:
+    """Somebody answers the harm with other weights, before the gate is asked."""
+    look(ramped, NOON + 2 * HOUR, guardrail="worse")
+    weights = {"control": Decimal("0.9"), "new": Decimal("0.1")}
+    lifecycle.change_weights(ramped.pk, actor="pm", at=NOON + 3 * HOUR, weights=weights)
+    clock.ramp(NOON + 3 * HOUR)
+    assert state() == ("running", 0.1, ["holding", "waiting", "waiting"])
+    assert RampStage.objects.get(outcome="holding").entered_at == NOON + 3 * HOUR
+    look(ramped, NOON + 4 * HOUR, guardrail="worse")
+    clock.ramp(NOON + 4 * HOUR)
+    assert state()[0] == "paused"
+
+
 def test_a_step_done_twice_is_done_once(ramped: Experiment) -> None:
     """A worker that dies after its commit is asked again by the broker."""
     look(ramped, NOON + DAY)
