@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from experiments import asking, gathering, history, progress, reading
+from experiments import alerts, asking, gathering, history, progress, reading
 from experiments.asking import UnableToLook, is_open
 from experiments.gathering import Gathered
 from experiments.models import Experiment, Look
@@ -111,7 +111,7 @@ def _store(experiment: Experiment, results: dict[str, Any], basis: Basis, until:
         last = experiment.looks.first()
         if last and (last.results.get("basis") == basis.stored() or last.batch > basis.batch):
             return last
-        return experiment.looks.create(
+        made = experiment.looks.create(
             number=last.number + 1 if last else 1,
             until=until,
             batch=basis.batch,
@@ -119,3 +119,5 @@ def _store(experiment: Experiment, results: dict[str, Any], basis: Basis, until:
             sentence=results["verdict"]["sentence"],
             results=results,
         )
+        alerts.after(made)
+        return made

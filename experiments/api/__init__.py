@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 
+from experiments.api.calculator import Calculator
 from experiments.api.readings import Readings
 from experiments.api.steps import Steps
 from experiments.models import Experiment, Layer, Status
@@ -37,7 +38,7 @@ FILTERS = {
 @extend_schema_view(
     list=extend_schema(parameters=[OpenApiParameter(name, str, description=text) for name, text in FILTERS.items()])
 )
-class Experiments(Steps, Readings, Resource):
+class Experiments(Steps, Readings, Calculator, Resource):
     queryset = Experiment.objects.select_related("owner", "layer", "copied_from").prefetch_related(
         "scenarios", "arms", "measured__metric", "ramp", "further_layers__layer"
     )

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import transaction
 
-from experiments import alerts
+from experiments import alerts, analysis
 from experiments.models import Look
 from firstlight.accounts.models import User
 from firstlight.notices.models import Delivery, Notice
@@ -128,3 +129,16 @@ class TestStored:
             "experiment.ready", "experiment.guardrail", "experiment.exposures", "experiment.sample_ratio"
         }  # fmt: skip
         assert Notice.objects.filter(kind="experiment.ready").exists() == (look.verdict in alerts.READY)
+
+    def test_a_look_that_is_stored_is_told_in_the_same_transaction(self):
+        experiment = shop.experiment("stored", "Stored")
+        basis = analysis.Basis(1, experiment.status, 1, "plan")
+        results = decided("ship") | {"basis": basis.stored()}
+        with pytest.raises(RuntimeError), transaction.atomic():
+            analysis._store(experiment, results, basis, datetime.now(UTC))
+            assert Notice.objects.filter(subject="stored").exists()
+            raise RuntimeError
+        assert not Notice.objects.exists()
+        for _ in range(2):  # the same basis is no second look
+            analysis._store(experiment, results, basis, datetime.now(UTC))
+        assert Notice.objects.get().sentence == "“Stored”: It is time: ship."
