@@ -105,7 +105,6 @@ def test_every_kind_of_metric_goes_in_and_comes_out(api, sound):
         (CLICKS | {"denominator_value": "distinct", "denominator_field": "batch"}, {"/denominator_field"}),
         (CLICKS | {"currency": "EUR"}, {"/currency"}),
         (CLICKS | {"currency": "euro"}, {"/currency"}),
-        (CLICKS | {"covariate_days": 29}, {"/covariate_days"}),
         (CLICKS | {"tags": ["t"] * 21}, {"/tags"}),
         (CLICKS | {"owner": "nobody"}, {"/owner"}),
         (CLICKS | {"note": "n" * 501}, {"/note"}),

@@ -112,6 +112,8 @@ def full() -> dict[str, str]:
         "scenario": "/admin/console/scenarios/home_feed/",
         "weights": "/admin/objectives/weights/",
         "metrics": "/admin/metrics/metric/",
+        "metric": "/admin/console/metrics/shop-click-rate/",
+        "rates": "/admin/metrics/rate/paste/",
     }
 
 
@@ -122,7 +124,7 @@ def test_every_page_fits_its_window_by_day_and_by_night(
 ) -> None:
     shop.person("product manager")
     page = visit("product-manager", width=width, dark=dark)
-    charts = {"results": 4, "campaign": 3, "scenario": 4}
+    charts = {"results": 4, "campaign": 3, "scenario": 4, "metric": 2}
     for name, address in full.items():
         page.goto(address)
         assert drawn(page, mode="dark" if dark else "light") == charts.get(name, 0), name

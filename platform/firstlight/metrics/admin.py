@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.widgets import UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from firstlight.accounts.audited import AuditedAdmin, actor
 from firstlight.accounts.forms import JsonField
@@ -26,8 +26,9 @@ FILTER_HELP = (
 )
 EXAMPLE = '[{"field": "recall_source", "op": "eq", "value": "i2i"}]'
 STEPS = '[{"event": "impression"}, {"event": "click"}, {"event": "order"}]'
+BADGES = {True: ("better", "certified"), False: ("neutral", "not certified")}
 TELLS = {
-    Kind.PROPORTION: "share of units that did it (conversion)",
+    Kind.PROPORTION: "Share of units that did it (conversion)",
     Kind.MEAN: "mean per unit (orders per user)",
     Kind.RATIO: "ratio of two sums (click rate per impression)",
     Kind.QUANTILE: "quantile (P90 of order value)",
@@ -42,10 +43,15 @@ class MetricForm(forms.ModelForm[Metric]):
     steps = JsonField(
         STEPS, help_text="For a funnel: 2 to 10 steps in order, each with event and, if need be, filters."
     )
-    note = forms.CharField(max_length=500, required=False, help_text="Why it changes; kept with the new version.")
+    note = forms.CharField(
+        max_length=500,
+        required=False,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text="Why it changes; kept with the new version.",
+    )
 
     class Meta:
-        help_texts = {"kind": f"{'; '.join(TELLS.values())}.".capitalize()}
+        help_texts = {"kind": f"{'; '.join(TELLS.values())}."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -83,7 +89,7 @@ class MetricAdmin(AuditedAdmin[Metric]):
         ),
         ("Which quantile", {"fields": [("quantile", "per")]}),
         ("Where and how long", {"fields": [("delay_hours", "window_hours", "maturity_hours"), "in_scenario"]}),
-        ("Tails, money and noise", {"fields": [("cap_value", "cap_share"), ("currency", "covariate_days")]}),
+        ("Tails and money", {"fields": [("cap_value", "cap_share", "currency")]}),
         ("Version", {"fields": ["note"]}),
     ]
 
@@ -91,13 +97,13 @@ class MetricAdmin(AuditedAdmin[Metric]):
     def counts(self, metric: Metric) -> str:
         return sentences.counts(metric)
 
-    @admin.display(description="Certified", boolean=True, ordering="certified")
-    def badge(self, metric: Metric) -> bool:
-        return metric.certified
+    @admin.display(description="Certified", ordering="certified")
+    def badge(self, metric: Metric) -> SafeString:
+        return format_html('<span class="fl-badge fl-{}">{}</span>', *BADGES[metric.certified])
 
     @admin.display(description="How it does")
     def page(self, metric: Metric) -> SafeString:
-        return format_html('<a class="fl-link" href="{}">History →</a>', reverse("console:metric", args=[metric.key]))
+        return format_html('<a class="fl-link" href="{}">Its page →</a>', reverse("console:metric", args=[metric.key]))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Metric | None = None) -> list[str]:
         fixed = ["key"] if obj else []  # looks and charts name it by its key
@@ -117,7 +123,9 @@ class PasteForm(forms.Form):
     rows = forms.CharField(
         max_length=1_000_000,
         label="Rates",
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 14, "class": "fl-json", "spellcheck": "false"}),
+        widget=UnfoldAdminTextareaWidget(
+            attrs={"rows": 14, "class": "fl-json", "spellcheck": "false", "style": "min-height: 260px"}
+        ),
     )
 
     def clean_rows(self) -> list[dict[str, str]]:

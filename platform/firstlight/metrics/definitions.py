@@ -94,7 +94,6 @@ class Definition:
     currency: str = ""  # ISO 4217, what money is converted to by the rate of its day; empty: as it comes
     quantile: float | None = None  # in (0, 1)
     per: Literal["unit", "event"] = "unit"  # what a quantile is of
-    covariate_days: int = 14  # before exposure, that CUPED may use; 0: none
     version: int = 1
 
     @classmethod
@@ -157,7 +156,6 @@ _AS_STORED = (  # fields that a metric names alike
     "cap_share",
     "currency",
     "quantile",
-    "covariate_days",
 )
 
 

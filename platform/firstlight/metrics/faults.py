@@ -26,7 +26,6 @@ FIELDS = (
     "cap_value",
     "cap_share",
     "currency",
-    "covariate_days",
     "direction",
     "objective",
 )

@@ -14,7 +14,6 @@ from firstlight.metrics import faults
 
 currency_validator = RegexValidator(r"^[A-Z]{3}\Z", "Three capital letters, as in INR.")
 MOST_HOURS = 24 * 366
-MOST_COVARIATE_DAYS = 28
 
 
 class Kind(models.TextChoices):
@@ -121,11 +120,6 @@ class Metric(models.Model):
         blank=True,
         validators=[currency_validator],
         help_text="What money is converted to by the rate of its day; empty leaves it as it comes.",
-    )
-    covariate_days = models.PositiveSmallIntegerField(
-        default=14,
-        validators=[MaxValueValidator(MOST_COVARIATE_DAYS)],
-        help_text="Days before exposure that explain part of the noise (CUPED); 0 for none.",
     )
     direction = models.CharField(max_length=8, choices=Direction.choices, default=Direction.INCREASE)
     objective = models.CharField(max_length=8, choices=Objective.choices, default=Objective.USER)

@@ -1,6 +1,7 @@
 """Definitions in words, as people say them. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from firstlight.doors.problems import Place
@@ -32,12 +33,12 @@ def definition(one: Definition) -> str:
 
 
 def counts(metric: Any) -> str:
-    """In three words, for a list."""
+    """In few words, for a list."""
     one = Definition.of(metric)
     if one.kind == "funnel":
         return " → ".join(step.event for step in one.steps)
-    below = one.denominator.event if one.denominator else "unit"
-    return f"{one.numerator.event} per {below}"
+    below = _single(replace(one.denominator, filters=())) if one.denominator else "unit"
+    return f"{_amount(one.numerator)} per {below}"
 
 
 def changed(metric: Stored, *, lost_badge: bool) -> str:
@@ -110,7 +111,7 @@ def _single(source: Source) -> str:
 
 def _conditions(filters: Sequence[Filter]) -> str:
     told = [f"{one.field} {OPS[one.op]} {_told(one.value)}" for one in filters]
-    return f" where {' and '.join(told)}" if told else ""
+    return f" ({' and '.join(told)})" if told else ""
 
 
 def _when(one: Definition) -> str:

@@ -23,10 +23,10 @@ def keep(metric: Metric, *, by: str, at: datetime, note: str = "", may_certify: 
     """
     with transaction.atomic():
         row = Metric.objects.select_for_update(of=("self",)).get(pk=metric.pk)
-        last, stored = row.versions.first(), Definition.of(row).stored()
-        if last is None or last.definition != stored:
+        last, now = row.versions.first(), Definition.of(row)
+        if last is None or not _says(last, now):
             last = row.versions.create(
-                number=last.number + 1 if last else 1, definition=stored, changed_by=by, at=at, note=note
+                number=last.number + 1 if last else 1, definition=now.stored(), changed_by=by, at=at, note=note
             )
             row.certified = row.certified and (may_certify or last.number == 1)
         row.version = last.number
@@ -56,6 +56,11 @@ def definitions(pinned: Mapping[int, tuple[Metric, int | None]]) -> dict[int, De
         key: Definition.of(metric) if number is None else Definition.read(metric.key, number, found[metric.pk, number])
         for key, (metric, number) in pinned.items()
     }
+
+
+def _says(version: MetricVersion, definition: Definition) -> bool:
+    """Not by their JSON: an earlier release may have stored more of it, or less."""
+    return Definition.read(definition.key, definition.version, version.definition) == definition
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

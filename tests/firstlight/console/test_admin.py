@@ -188,7 +188,7 @@ def test_a_metric_that_cannot_be_counted_is_refused_at_its_field(
     client.force_login(shop.person("analyst"))
     sound = {"name": "M", "key": "m", "kind": "mean", "numerator_event": "click", "numerator_value": "count"}
     sound |= {"denominator_value": "count", "direction": "increase", "objective": "user", "in_scenario": "on"}
-    sound |= {"per": "unit", "delay_hours": "0", "maturity_hours": "0", "covariate_days": "14"}
+    sound |= {"per": "unit", "delay_hours": "0", "maturity_hours": "0"}
     refused = client.post("/admin/metrics/metric/add/", {**sound, **changes})
     assert set(refused.context["adminform"].form.errors) == {field}
     assert client.post("/admin/metrics/metric/add/", sound).status_code == 302

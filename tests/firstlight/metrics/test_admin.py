@@ -23,7 +23,6 @@ SOUND = {
     "per": "unit",
     "delay_hours": "0",
     "maturity_hours": "0",
-    "covariate_days": "14",
 }
 STEPS = '[{"event": "impression"}, {"event": "click"}]'
 
@@ -47,7 +46,6 @@ def change(metric: Metric) -> str:
         ({"currency": "INR"}, {"currency"}),
         ({"currency": "rupee"}, {"currency"}),
         ({"numerator_value": "distinct"}, {"numerator_field"}),
-        ({"covariate_days": "99"}, {"covariate_days"}),
     ],
 )
 def test_each_fault_stands_beside_its_field(client: Client, changes: dict[str, str], fields: set[str]) -> None:

@@ -160,7 +160,7 @@ def stored(metric: Any) -> dict[str, Any]:
     top = source(metric.numerator_event, metric.numerator_value, metric.numerator_filter, metric.numerator_field)
     below = source(metric.denominator_event, metric.denominator_value, metric.denominator_filter)
     return {
-        **{name: getattr(metric, name) for name in ALIKE},
+        **{name: getattr(metric, name) for name in ALIKE if hasattr(metric, name)},
         "numerator": steps[-1] if steps else top,
         "denominator": below if metric.denominator_event else None,
         "steps": steps,
