@@ -144,7 +144,7 @@ def _believed(plan: Plan, row: Row, given: Given, course: Course) -> Row:
         row,
         posterior=posterior(prior, row.metric, row.readings, i, plan.confidence),
         flat=posterior(FLAT, row.metric, row.readings, i, plan.confidence),
-        detectable=_detectable(row.readings, i, course),
+        detectable=_detectable(row, course),
         guardrail=guarded(row.metric, row.readings, row.compared, course) if guards else None,
     )
 
@@ -154,12 +154,13 @@ def _blank(row: Row) -> Withheld:
     return difference if isinstance(difference, Withheld) else Withheld(Reason.NO_DATA)
 
 
-def _detectable(readings: Readings, i: int, course: Course) -> float | None:
+def _detectable(row: Row, course: Course) -> float | None:
     """The error shrinks with the root of the data still to come."""
-    control = abs(float(readings.control[i]))
-    if control == 0 or course.information <= 0:
+    i, readings, raw = row.compared.row, row.readings, row.compared.readings(adjusted=False)
+    if readings is None or raw is None or raw.control[i] == 0 or course.information <= 0:
         return None
-    return (course.last_z + POWER) * float(readings.se[i]) / sqrt(course.growth) / control
+    error = float(readings.se[i]) / abs(float(raw.control[i]))
+    return (course.last_z + POWER) * error / sqrt(course.growth)
 
 
 def _beside(found: Sequence[Row], uncapped: Mapping[At, Comparison], top: Mapping[At, Comparison]) -> list[Row]:

@@ -51,7 +51,8 @@ def total(cells: Any, arm: str) -> Moments:
 
 def test_clusters_have_the_sums_of_their_units() -> None:
     rng = np.random.default_rng(3)
-    rows, sums = [], defaultdict(lambda: [0.0, 0.0])
+    rows: list[Row] = []
+    sums: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
     for i in range(300):
         merchant, arm = f"m{i % 40}", ("old", "new")[i % 2]
         n = int(rng.poisson(2))
