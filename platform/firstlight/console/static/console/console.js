@@ -7,11 +7,12 @@
   const draw = async () => {
     if (drawn === mode() || !window.vegaEmbed) return;
     drawn = mode();
-    // The place has a name for the whole; hundreds of marks with names of their own say nothing to who hears them.
-    const config = { ...read("chart-themes")[drawn], aria: false };
+    const config = read("chart-themes")[drawn];
     const options = { config, actions: false, renderer: "svg", tooltip: { theme: drawn } };
     for (const place of document.querySelectorAll("[data-chart]")) {
       await window.vegaEmbed(place, read(place.dataset.chart), options);
+      // The place has a name for the whole; hundreds of marks with names of their own say nothing to who hears them.
+      place.querySelector("svg").setAttribute("aria-hidden", "true");
       place.dataset.drawn = drawn;
     }
   };
