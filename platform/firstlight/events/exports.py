@@ -86,14 +86,14 @@ def _source(kind: str, of: tuple[Column, ...], ask: Callable[[Any, Asked], Any],
         return Rows(_batches(asked, of, ask), total)
 
     needs = frozenset({"start", "end"})
-    return Source(kind, of, needs | frozenset(takes.split()), needs, _check, read)
+    return Source(kind, lambda _: of, needs | frozenset(takes.split()), needs, _check, read)
 
 
 def _batches(asked: Asked, of: tuple[Column, ...], ask: Callable[[Any, Asked], Any]) -> Iterator[pa.RecordBatch]:
     """As the engine hands them out; the names of people replaced on the way when that is asked for."""
     key = key_of(settings.SECRET_KEY, asked.experiment or "events") if asked.pseudonyms else None
     with engine.events(_window(asked)) as events:
-        for batch in ask(events, asked).to_pyarrow_batches(chunk_size=BATCH):
+        for batch in engine.batches(ask(events, asked), BATCH):
             yield _exported(batch, of, key)
 
 

@@ -76,7 +76,9 @@ def _write(job: Job) -> int:
     half = path.with_suffix(".part")
     try:
         with half.open("wb") as out:
-            for chunk in formats.stream(Format(job.format), columns.schema(source.columns), _noted(job, rows.batches)):
+            for chunk in formats.stream(
+                Format(job.format), columns.schema(source.columns(asked)), _noted(job, rows.batches)
+            ):
                 out.write(chunk)
             out.flush()
             os.fsync(out.fileno())

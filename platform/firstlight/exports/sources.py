@@ -55,7 +55,7 @@ class Rows:
 @dataclass(frozen=True, slots=True)
 class Source:
     kind: str
-    columns: tuple[Column, ...]
+    columns: Callable[[Asked], tuple[Column, ...]]  # of what was checked
     takes: frozenset[str]  # fields of `Asked` that mean something here
     needs: frozenset[str]  # those it cannot do without
     check: Callable[[Asked], None]  # raises `Refused`

@@ -33,7 +33,7 @@ def numbers(monkeypatch, settings, tmp_path):
         seen.append(asked)
         return Rows(batches(NUMBERS, ({"n": i} for i in range(12_000))), 12_000)
 
-    made = Source("numbers", NUMBERS, frozenset({"experiment", "pseudonyms"}), frozenset({"experiment"}), check, read)
+    made = Source("numbers", lambda _: NUMBERS, frozenset({"experiment", "pseudonyms"}), frozenset({"experiment"}), check, read)
     monkeypatch.setattr(sources, "sources", lambda: {"numbers": made})
     return seen
 
