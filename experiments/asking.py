@@ -44,7 +44,7 @@ def exposures_of(experiment: Experiment, definitions: Sequence[Definition], *, a
         slices=tuple(Slice(key, "event" if key in OF_EVENTS else "unit", key) for key in experiment.slices),
         ages=min(MOST_AGES, ceil((until - window.start) / timedelta(days=1))),
         rates=_rates(definitions, window.start - timedelta(days=experiment.pre_days), until),
-        categories=_categories() if "category" in experiment.slices else None,
+        categories=_categories() if "category" in experiment.slices or _asks_categories(definitions) else None,
     )
 
 
@@ -95,6 +95,10 @@ def _rates(definitions: Sequence[Definition], since: datetime, until: datetime) 
     if len(wanted) > 1:
         raise UnableToLook(f"Its metrics are in {words.listing(sorted(wanted))}: put them into one currency.")
     return rates.stored().table(wanted.pop(), since.date(), until.date()) if wanted else None
+
+
+def _asks_categories(definitions: Sequence[Definition]) -> bool:
+    return any(source.field == "category" for one in definitions for source in one.sources)
 
 
 def _categories() -> pa.Table:

@@ -29,6 +29,7 @@ FIELDS = (
     "direction",
     "objective",
 )
+DISTINCT = TEXT | NUMBERS | {"category"}  # of the item, as the catalogue has it when it is read
 FEWEST_STEPS, MOST_STEPS = 2, 10
 MONEY = frozenset({"value", "net"})
 CAPPED = frozenset({"mean", "ratio"})  # kinds whose sums have tails
@@ -95,8 +96,8 @@ def _source(side: str, given: Values) -> Iterator[Fault]:
         )
     if adds != "distinct" and field:
         yield Fault(f"/{side}_field", "Only a count of distinct values names a field.")
-    elif adds == "distinct" and field not in TEXT | NUMBERS:
-        yield Fault(f"/{side}_field", f"Name the column that is counted distinct: {', '.join(sorted(TEXT | NUMBERS))}.")
+    elif adds == "distinct" and field not in DISTINCT:
+        yield Fault(f"/{side}_field", f"Name the column that is counted distinct: {', '.join(sorted(DISTINCT))}.")
 
 
 def _or_none(filters: object) -> object:

@@ -59,6 +59,8 @@ DEFINITIONS = [
         steps=(Source("impression", "count"), CLICK, Source("order", "count")),
     ),
     Definition("p50", "quantile", CLICK, quantile=0.5, in_scenario=False),
+    Definition("p80 of orders", "quantile", ORDER, quantile=0.8, per="event", window_hours=72, maturity_hours=2),
+    Definition("categories", "mean", Source("click", "distinct", field="category"), in_scenario=False),
 ]
 BY_KEY = {one.key: one for one in DEFINITIONS}
 
@@ -118,6 +120,10 @@ def events_of(unit: str) -> Iterator[tuple[datetime, dict[str, Any]]]:
     return ((row["at"].replace(tzinfo=UTC), row) for row in ROWS if row["user_id"] == unit)
 
 
+def _met(row: dict[str, Any], field: str) -> Any:
+    return {"i0": "dress", "i1": "dress", "i2": "shoe"}.get(row["item_id"]) if field == "category" else row.get(field)
+
+
 def total(source: Source, rows: list[dict[str, Any]]) -> float:
     types = (source.event, "refund", "cancel") if source.adds == "net" else (source.event,)
     mine = [row for row in rows if row["type"] in types]
@@ -125,7 +131,7 @@ def total(source: Source, rows: list[dict[str, Any]]) -> float:
         case "count":
             return float(len(mine))
         case "distinct":
-            return float(len({row[source.field] for row in mine if row.get(source.field) is not None}))
+            return float(len({_met(row, source.field) for row in mine} - {None}))
         case "value":
             return float(sum(row["value"] for row in mine))
         case "net":
@@ -309,6 +315,40 @@ def test_quantiles_are_those_of_the_units(found: Measured) -> None:
             tuple(np.quantile(values, [0.5, 0.5 - reach, 0.5 + reach]))
         )
         assert told.below.mean == pytest.approx([(values <= told.value).mean(), 1.0])
+
+
+def test_quantiles_of_events_come_with_what_each_unit_has_of_them(found: Measured) -> None:
+    one = BY_KEY["p80 of orders"]
+    ripe = [u for u in exposed() if u[2] <= EXPOSURES.end - timedelta(hours=74)]
+    assert 0 < len(ripe) < len(exposed())
+    for arm, told in found.metrics[one.key].quantile.items():
+        orders = {u: worths(u) for u in ripe if u[1] == arm}
+        values = np.array([worth for several in orders.values() for worth in several])
+        reach = 1.959963984540054 * (0.8 * 0.2 / len(values)) ** 0.5
+        assert told.n == len(values)
+        assert (told.value, told.low, told.high) == pytest.approx(
+            tuple(np.quantile(values, [0.8, 0.8 - reach, min(0.8 + reach, 1.0)]))
+        )
+        sums = [[sum(x <= told.value for x in several), len(several)] for several in orders.values() if several]
+        assert_alike(told.below, Moments.of(np.array(sums, dtype=float)))
+
+
+def worths(unit: Unit) -> list[float]:
+    """Of each order of the unit in the 72 hours from its exposure, in the scenarios of the test."""
+    return [
+        float(row["value"])
+        for at, row in events_of(unit[0])
+        if row["type"] == "order" and row["scenario"] in EXPOSURES.scenarios and unit[2] <= at < min(
+            unit[2] + timedelta(hours=72), EXPOSURES.end
+        )
+    ]  # fmt: skip
+
+
+def test_different_categories_are_those_of_the_items_met(found: Measured) -> None:
+    one = BY_KEY["categories"]
+    assert_cells(found.metrics[one.key].by_day, grouped(one, lambda u: (u[1], u[2].date()), lambda u: columns(one, u)))
+    without = measure(ibis.memtable(reference.table(ROWS)), [one], replace(EXPOSURES, categories=None, slices=()))
+    assert all(m.mean[0] == 0 for m in without.metrics[one.key].by_day.values())
 
 
 def test_without_the_largest_units(found: Measured) -> None:

@@ -85,6 +85,28 @@ MORE: list[dict[str, Any]] = [
         "objective": "merchant",
     },
     {
+        "key": "categories_discovered",
+        "name": "Categories discovered per unit",
+        "description": "Different categories of the items clicked per exposed unit, in the scenarios of the test, as "
+        "the catalogue has them when the look is made.",
+        "kind": "mean",
+        "numerator_event": "click",
+        "numerator_value": "distinct",
+        "numerator_field": "category",
+    },
+    {
+        "key": "order_value_p90",
+        "name": "P90 of value per order",
+        "description": "Value that nine of ten orders stay under, anywhere in the shop.",
+        "kind": "quantile",
+        "numerator_event": "order",
+        "numerator_value": "value",
+        "quantile": 0.9,
+        "per": "event",
+        "in_scenario": False,
+        "objective": "merchant",
+    },
+    {
         "key": "sessions_per_unit",
         "name": "Sessions per unit",
         "description": "Different sessions with an impression per exposed unit, anywhere in the shop. Needs "

@@ -83,6 +83,22 @@ def _filled(rows: ibis.Table) -> ibis.Table:
     return rows.mutate(**{name: rows[name].fill_null(0).cast("float64") for name in named})
 
 
+def _quantile(rows: ibis.Table, share: float) -> Quantile | None:
+    """Of unit, arm, value. None for fewer than two values."""
+    n = int(rows.count().to_pyarrow().as_py())
+    if n < 2:
+        return None
+    reach = 1.959963984540054 * (share * (1 - share) / n) ** 0.5
+    at = {"value": share, "low": max(share - reach, 0.0), "high": min(share + reach, 1.0)}
+    row = rows.aggregate(**{name: rows.value.quantile(q) for name, q in at.items()}).to_pyarrow().to_pylist()[0]
+    told = {name: float(x) for name, x in row.items()}
+    per_unit = rows.group_by("unit", "arm").aggregate(
+        below=(rows.value <= told["value"]).sum().cast("float64"), one=rows.count().cast("float64")
+    )
+    (moments,) = folded.fold(per_unit, ["arm"], {"q": [Quantity("below"), Quantity("one")]})["q"].values()
+    return Quantile(n, share, told["value"], told["low"], told["high"], moments)
+
+
 class _Reader:
     """The kept unit table, folded in every way that is asked for."""
 
@@ -253,27 +269,18 @@ class _Reader:
         }
 
     def _quantiles(self, one: Definition) -> dict[str, Quantile]:
-        """Of the units' sums."""
-        share = one.quantile or 0.5
-        value = folded.quantities(one, self.layout, pre=False)[0].of(self.kept)
-        rows = self.kept.select("arm", value=value)
-        found = {}
-        for i, arm in enumerate(self.arms):
-            n = self.n.get(i, 0)
-            if n >= 2:
-                mine = rows.filter(rows.arm == i)
-                reach = 1.959963984540054 * (share * (1 - share) / n) ** 0.5
-                at = {"value": share, "low": max(share - reach, 0.0), "high": min(share + reach, 1.0)}
-                row = (
-                    mine.aggregate(**{name: mine.value.quantile(q) for name, q in at.items()}).to_pyarrow().to_pylist()
-                )
-                told = {name: float(x) for name, x in row[0].items()}
-                below = mine.select(
-                    arm="arm", below=(mine.value <= told["value"]).cast("float64"), one=ibis.literal(1.0)
-                )
-                moments = folded.fold(below, ["arm"], {"q": [Quantity("below"), Quantity("one")]})["q"][(i,)]
-                found[arm] = Quantile(n, share, told["value"], told["low"], told["high"], moments)
-        return found
+        rows = self._ripe_rows(one)
+        found = {arm: _quantile(rows.filter(rows.arm == i), one.quantile or 0.5) for i, arm in enumerate(self.arms)}
+        return {arm: quantile for arm, quantile in found.items() if quantile is not None}
+
+    def _ripe_rows(self, one: Definition) -> ibis.Table:
+        """unit, arm, value: of every ripe unit its sum, or of every single event of theirs what it is worth."""
+        units = self._ripe(_ripe_after(one))
+        if one.per == "unit":
+            return units.select("unit", "arm", value=folded.quantities(one, self.layout, pre=False)[0].of(units))
+        (side,) = self.layout.metrics[one.key]
+        here = self.exposures.scenarios if one.in_scenario else None
+        return sums.single(self.read.joined, side, self.layout, here).semi_join(units, "unit")
 
     def _immature(self, one: Definition) -> dict[str, int]:
         hours = _ripe_after(one) or one.window_hours or 0

@@ -140,7 +140,7 @@ def counted(events: ibis.Table, layout: Layout, exposures: Exposures) -> ibis.Ta
         worth=worth,
         signed=signed,
         **{f"segment_{one.key}": _segment(rows, one.field) for one in _event_slices(exposures)},
-        **{f"v{i}": rows[side.source.field] for i, side in enumerate(layout.sides) if side.is_distinct},
+        **{f"v{i}": _met(rows, side.source.field) for i, side in enumerate(layout.sides) if side.is_distinct},
         **{f"c{i}": _counts(rows, side.events, side.source) for i, side in enumerate(layout.sides)},
         **{
             f"t{i}_{j}": _counts(rows, (step.event,), step)
@@ -148,7 +148,10 @@ def counted(events: ibis.Table, layout: Layout, exposures: Exposures) -> ibis.Ta
             for j, step in enumerate(one.steps)
         },
     )
-    return _priced(_categorised(found, exposures), exposures)
+    categories = [
+        f"v{i}" for i, side in enumerate(layout.sides) if side.is_distinct and side.source.field == "category"
+    ]
+    return _priced(_with_categories(_categorised(found, exposures), categories, exposures), exposures)
 
 
 def _event_slices(exposures: Exposures) -> list[Any]:
@@ -157,6 +160,23 @@ def _event_slices(exposures: Exposures) -> list[Any]:
 
 def _segment(rows: ibis.Table, field: str) -> Any:
     return rows["item_id" if field == "category" else field].fill_null(OTHER)
+
+
+def _met(rows: ibis.Table, field: str) -> Any:
+    """What is counted distinct; items stand for their category until `_with_categories`."""
+    return rows["item_id" if field == "category" else field]
+
+
+def _with_categories(rows: ibis.Table, names: Sequence[str], exposures: Exposures) -> ibis.Table:
+    """The category of the item in each of these columns; null for an item that has none."""
+    for name in names:
+        if exposures.categories is None:
+            rows = rows.mutate(**{name: ibis.null("string")})
+        else:
+            known = ibis.memtable(exposures.categories.rename_columns(["of_item", "its_category"]))
+            found = rows.left_join(known, rows[name] == known.of_item)
+            rows = found.mutate(**{name: found.its_category}).drop("of_item", "its_category")
+    return rows
 
 
 def _categorised(rows: ibis.Table, exposures: Exposures) -> ibis.Table:
@@ -216,6 +236,15 @@ def _sum(joined: ibis.Table, i: int, side: Side, period: str) -> Any:
         return counts.sum()
     worth = joined.priced if side.priced else joined.signed if side.source.adds == "net" else joined.worth
     return worth.sum(where=counts)
+
+
+def single(joined: ibis.Table, i: int, layout: Layout, scenarios: Sequence[str] | None) -> ibis.Table:
+    """unit, arm, value: every event that a side counts, in these scenarios or (None) everywhere, and its worth."""
+    side = layout.sides[i]
+    counts = joined[f"c{i}"] & _in_time(joined, side, "")
+    rows = joined.filter(counts if scenarios is None else counts & joined.scenario.isin(scenarios))
+    worth = rows.select("unit", "arm", value=rows.priced if side.priced else rows.worth)
+    return worth.filter(worth.value.notnull())
 
 
 def _in_time(joined: ibis.Table, side: Side, period: str) -> Any:
@@ -294,4 +323,4 @@ def by_age(joined: ibis.Table, layout: Layout, days: int) -> ibis.Table:
     )
 
 
-__all__ = ["Layout", "Side", "Sums", "attribute_slices", "by_age", "by_dimension", "counted", "sums"]
+__all__ = ["Layout", "Side", "Sums", "attribute_slices", "by_age", "by_dimension", "counted", "single", "sums"]
