@@ -383,7 +383,11 @@ def _always_valid_p(statistic: Vector, n: Vector, design: Design) -> Vector | No
 
 def belief(found: Readings, design: Design) -> Belief:
     """Normal posterior of the lift; a flat prior leaves the estimate and its delta-method error as they are."""
-    mean, sd = found.lift, found.lift_se
+    return posterior(found.lift, found.lift_se, design)
+
+
+def posterior(mean: Vector, sd: Vector, design: Design) -> Belief:
+    """Of any normal estimate; a prior of the design is in the same unit."""
     if design.prior is not None:
         weight = 1 / (1 + _ratio(sd**2, np.full_like(sd, design.prior.sd**2)))
         mean, sd = weight * mean + (1 - weight) * design.prior.mean, np.sqrt(weight) * sd

@@ -58,6 +58,18 @@ def benjamini_yekutieli(p_values: Sequence[float]) -> list[float]:
     return _stepped_up(p_values, lambda p, rank, n: p * harmonic * n / rank)
 
 
+def two_stage(p_values: Sequence[float], alpha: float, *, careful: bool = True) -> list[float]:
+    """Benjamini-Hochberg twice: first to count how many questions seem to be true nulls, then to correct for those.
+
+    `careful` keeps the promise of independent questions, by testing at alpha / (1 + alpha); else it is only about kept.
+    Source: Benjamini, Krieger, Yekutieli (2006), Biometrika 93.
+    """
+    first, slack = benjamini_hochberg(p_values), 1 + alpha if careful else 1.0
+    found = sum(p <= alpha / slack for p in first)
+    left = 1.0 if found in (0, len(first)) else 1 - found / len(first)
+    return [min(1.0, p * left * slack) for p in first]
+
+
 CORRECTIONS: dict[str, Callable[[Sequence[float]], list[float]]] = {"holm": holm, "bh": benjamini_hochberg}
 
 

@@ -23,6 +23,7 @@ class Test:
     alpha: float = 0.05
     normal: bool = False
     inflation: float = 1.0  # of a sequential plan: units it needs over those of one look
+    welch: bool = False  # degrees of freedom as of unknown variances; else those of one common variance
 
 
 def standard_error(sd: float, n_control: float, n_treatment: float, *, saved: float = 0.0) -> float:
@@ -37,9 +38,15 @@ def power(effect: float, sd: float, n_control: float, n_treatment: float, test: 
     if test.normal:
         z = float(ndtri(1 - test.alpha / 2))
         return float(ndtr(drift - z) + ndtr(-drift - z))
-    df = n_control + n_treatment - 2
+    df = _freedom(n_control, n_treatment) if test.welch else n_control + n_treatment - 2
     t = float(stdtrit(df, 1 - test.alpha / 2))
     return float(1 - nctdtr(df, drift, t) + nctdtr(df, drift, -t))
+
+
+def _freedom(n_control: float, n_treatment: float) -> float:
+    """Satterthwaite's, of arms that vary alike."""
+    c, t = 1 / n_control, 1 / n_treatment
+    return (c + t) ** 2 / (c**2 / (n_control - 1) + t**2 / (n_treatment - 1))
 
 
 def size(effect: float, sd: float, target: float, test: Test, *, ratio: float = 1.0, saved: float = 0.0) -> float:

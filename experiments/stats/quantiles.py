@@ -7,7 +7,12 @@ arXiv:1803.06336, section 4.
 
 from math import sqrt
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import bdtr
+
 from experiments.stats import levels
+from experiments.stats.estimates import Estimate
 from experiments.stats.levels import Level
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.withheld import Reason, Withheld
@@ -39,3 +44,16 @@ def of_events(n: int, value: float, low: float, high: float, *, at: float, below
         return share
     density = sqrt(at * (1 - at) / n) / ((high - low) / (2 * NORMAL))
     return Level(n, value, share.variance / density**2 * (n - 1) / n)
+
+
+def exact(values: NDArray[np.float64], at: float, confidence: float) -> Estimate | Withheld:
+    """Quantile of units with the interval between two of them, by the binomial law: no density is needed.
+
+    Withheld where the units are too few for an end. Source: Conover (1999), Practical Nonparametric Statistics, 3.2.
+    """
+    ordered, n, tail = np.sort(values), len(values), (1 - confidence) / 2
+    below = bdtr(np.arange(n), n, at) if n else np.zeros(0)  # [k]: P(at most k units are under the quantile)
+    low, high = np.flatnonzero(below <= tail), np.flatnonzero(1 - below <= tail)
+    if not len(low) or not len(high):
+        return Withheld(Reason.TOO_FEW_UNITS)
+    return Estimate(float(np.quantile(ordered, at)), float(ordered[low[-1]]), float(ordered[high[0]]))

@@ -1,10 +1,13 @@
 """Did the arms get the shares of units that they were planned to get? Once, and as often as anybody looks."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import exp, log
 
-from scipy.special import chdtrc, gammaln
+from scipy.special import gammaln
 
+from experiments.stats import tails
+from experiments.stats.tails import Tail
 from firstlight.kernel.withheld import Reason, Withheld
 
 LEAST_EXPECTED = 5  # units in an arm, under which the chi-square law is no approximation
@@ -16,8 +19,24 @@ def p_value(observed: Sequence[int], weights: Sequence[float]) -> float | Withhe
     expected = [total * weight / scale for weight in weights]
     if min(expected) < LEAST_EXPECTED:
         return Withheld(Reason.NO_DATA if total == 0 else Reason.TOO_FEW_EXPECTED)
-    square = sum((o - e) ** 2 / e for o, e in zip(observed, expected, strict=True))
-    return float(chdtrc(len(observed) - 1, square))
+    return uneven(observed, weights).tail.p
+
+
+@dataclass(frozen=True, slots=True)
+class Uneven:
+    square: float  # Pearson's chi-square, or G
+    tail: Tail
+
+
+def uneven(observed: Sequence[int], weights: Sequence[float], *, by_likelihood: bool = False) -> Uneven:
+    """Counts against the shares of the weights; `by_likelihood` takes G = 2 Σ o ln(o/e). There must be units."""
+    total, scale = sum(observed), sum(weights)
+    pairs = [(o, total * weight / scale) for o, weight in zip(observed, weights, strict=True)]
+    if by_likelihood:
+        square = 2 * sum(o * log(o / e) for o, e in pairs if o)
+    else:
+        square = sum((o - e) ** 2 / e for o, e in pairs)
+    return Uneven(square, tails.chi_square(square, len(observed) - 1))
 
 
 def sequential_p(observed: Sequence[int], weights: Sequence[float], concentration: float = 10_000.0) -> float:

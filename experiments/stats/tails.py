@@ -1,9 +1,9 @@
 """Probabilities far out: p-values with their decimal logarithm, which stays finite where p itself is 0 in a float."""
 
 from dataclasses import dataclass
-from math import exp, inf, log, log1p
+from math import exp, inf, lgamma, log, log1p
 
-from scipy.special import betaln, log_ndtr, stdtr, stdtrit
+from scipy.special import betaln, chdtrc, log_ndtr, stdtr, stdtrit
 
 LN10 = log(10)
 # Below this SciPy's tail is near the smallest float; the continued fraction has no such end.
@@ -52,6 +52,27 @@ def upper(t: float, df: float) -> Tail:
 def quantile(confidence: float, df: float) -> float:
     """Half-width, in standard errors, of a two-sided interval."""
     return float(stdtrit(df, (1 + confidence) / 2))
+
+
+def chi_square(square: float, df: float) -> Tail:
+    """P of one at least so large."""
+    p = float(chdtrc(df, square))
+    return Tail(p, log(p) / LN10) if p > SMALL else Tail.of_log(_ln_far_square(square / 2, df / 2))
+
+
+def _ln_far_square(x: float, a: float) -> float:
+    """ln Q(a, x) by its continued fraction, from x far over a on. Source: DLMF 8.9.2, by Lentz's method."""
+    step = x + 1 - a
+    c, d = 1 / 1e-300, 1 / step
+    value = d
+    for i in range(1, 10_000):
+        step += 2
+        turn = -i * (i - a)
+        d, c = 1 / (turn * d + step), step + turn / c
+        value *= c * d
+        if abs(c * d - 1) < 1e-15:
+            break
+    return -x + a * log(x) - lgamma(a) + log(value)
 
 
 def _ln_far(t: float, df: float) -> float:

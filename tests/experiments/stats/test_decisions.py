@@ -24,7 +24,6 @@ from experiments.stats import (
 )
 from experiments.stats.criterion import Gain
 from experiments.stats.estimates import Estimate
-from experiments.stats.power import Test
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.withheld import Reason, Withheld
 
@@ -34,7 +33,7 @@ Table = np.ndarray[Any, Any]
 @pytest.mark.parametrize("normal", [False, True])
 @pytest.mark.parametrize("ratio", [0.25, 1.0, 3.0])
 def test_size_and_effect_are_the_inverse_of_power(normal: bool, ratio: float) -> None:
-    test = Test(0.02, normal)
+    test = power.Test(0.02, normal)
     n = power.size(0.07, 1.3, 0.85, test, ratio=ratio)
     assert power.power(0.07, 1.3, n, n * ratio, test) == pytest.approx(0.85, abs=1e-9)
     assert power.detectable(1.3, n, n * ratio, 0.85, test) == pytest.approx(0.07, rel=1e-9)
@@ -44,13 +43,13 @@ def test_power_is_how_often_a_t_test_finds_it() -> None:
     rng, n = np.random.default_rng(8), 20_000
     a, b = rng.normal(0, 1, (n, 40)), rng.normal(0.5, 1, (n, 60))
     found = (stats.ttest_ind(a, b, axis=1).pvalue < 0.05).mean()
-    promised = power.power(0.5, 1, 40, 60, Test())
+    promised = power.power(0.5, 1, 40, 60, power.Test())
     assert abs(found - promised) < 4 * sqrt(promised * (1 - promised) / n)
 
 
 def test_covariates_save_units_as_they_save_variance() -> None:
-    assert power.size(0.1, 2.0, 0.8, Test(normal=True), saved=0.36) == pytest.approx(
-        0.64 * power.size(0.1, 2.0, 0.8, Test(normal=True)), rel=1e-9
+    assert power.size(0.1, 2.0, 0.8, power.Test(normal=True), saved=0.36) == pytest.approx(
+        0.64 * power.size(0.1, 2.0, 0.8, power.Test(normal=True)), rel=1e-9
     )
 
 
@@ -116,7 +115,7 @@ def test_heterogeneity_alarms_as_seldom_as_promised() -> None:
 @pytest.mark.parametrize(("reached", "times"), [(0.2, 2.3), (0.5, 1.4), (0.8, 1.1)])
 def test_what_is_significant_overstates(reached: float, times: float) -> None:
     assert selection.exaggeration(reached) == pytest.approx(times, abs=0.05)
-    drift = power._solved(lambda d: power.power(d, 1, 2, 2, Test(normal=True)), reached, 0.0)
+    drift = power._solved(lambda d: power.power(d, 1, 2, 2, power.Test(normal=True)), reached, 0.0)
     rng = np.random.default_rng(3)
     z = rng.normal(drift, 1, 1_000_000)
     seen = np.abs(z[np.abs(z) > stats.norm.ppf(0.975)])

@@ -67,3 +67,8 @@ def test_looks_past_the_plan_or_without_news_keep_the_bound_before() -> None:
     planned = bounds((0.5, 1.0), 0.05)
     assert bounds((0.5, 1.0, 1.0, 1.4), 0.05) == pytest.approx((*planned, planned[-1], planned[-1]))
     assert bounds((0.5, 0.50001, 1.0), 0.05) == pytest.approx((planned[0], planned[0], planned[1]), abs=1e-4)
+
+
+def test_a_look_with_no_information_to_speak_of_spends_nothing() -> None:
+    assert bounds((0.0, 1e-7, 0.5, 1.0), 0.05)[2:] == pytest.approx(bounds((0.5, 1.0), 0.05))
+    assert bounds((0.0,), 0.05, "pocock")[0] > 3.9
