@@ -4,15 +4,14 @@ Source: Howard, Ramdas, McAuliffe, Sekhon (2021), Ann. Stat. 49, arXiv:1810.0824
 arXiv:2103.06476, for the asymptotic sequence on one side.
 """
 
-from collections.abc import Callable
 from math import lgamma, log, sqrt
 
 from scipy.special import betaln, gammainc
 
+from experiments.stats.bisection import edge
 from experiments.stats.estimates import Estimate
 from experiments.stats.mixtures import best_rho
 
-STEPS = 100  # of a bisection
 LEAST = 1e-3  # of the mixture's spread over a Bernoulli's own, where the best one would be none
 
 
@@ -48,7 +47,7 @@ def gamma_exponential(v: float, alpha: float, best_at: float, scale: float) -> f
     high = v
     while not is_over(high):
         high *= 2
-    return _edge(is_over, 0.0, high)
+    return edge(is_over, 0.0, high)
 
 
 def bernoulli(successes: float, n: int, alpha: float, best_at: float) -> Estimate:
@@ -58,8 +57,8 @@ def bernoulli(successes: float, n: int, alpha: float, best_at: float) -> Estimat
     def is_out(p: float) -> bool:
         return _beta_binomial(p, value, n, alpha, best_at) > log(1 / alpha)
 
-    low = _edge(lambda p: not is_out(p), 0.0, value) if value > 0 else 0.0
-    high = _edge(is_out, value, 1.0) if value < 1 else 1.0
+    low = edge(lambda p: not is_out(p), 0.0, value) if value > 0 else 0.0
+    high = edge(is_out, value, 1.0) if value < 1 else 1.0
     return Estimate(value, low, high)
 
 
@@ -72,11 +71,3 @@ def _beta_binomial(p: float, value: float, n: int, alpha: float, best_at: float)
     wins, losses = n * value, n * (1 - value)
     mixed = float(betaln(r / (1 - p) + wins, r / p + losses) - betaln(r / (1 - p), r / p))
     return mixed - wins * log(p) - losses * log(1 - p)
-
-
-def _edge(holds: Callable[[float], bool], low: float, high: float) -> float:
-    """Where it begins to hold, by bisection."""
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return (low + high) / 2

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv, chdtrc
 
 from experiments.stats import ratios, tails
+from experiments.stats.bisection import edge
 from experiments.stats.estimates import Comparison, Estimate
 from experiments.stats.levels import Level
 from experiments.stats.newcombe import Share
 from experiments.stats.tails import Evidence
 from firstlight.kernel.withheld import Reason, Withheld
-
-STEPS = 100  # of a bisection
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +127,8 @@ def score_z(control: Share, treatment: Share, gap: float) -> float:
 def score_interval(control: Share, treatment: Share, confidence: float) -> Estimate:
     """Every gap that the score test does not refuse."""
     z, value = tails.quantile(confidence, inf), treatment.value - control.value
-    low = _edge(lambda gap: score_z(control, treatment, gap) <= z, -1.0, value)
-    high = _edge(lambda gap: score_z(control, treatment, gap) < -z, value, 1.0)
+    low = edge(lambda gap: score_z(control, treatment, gap) <= z, -1.0, value)
+    high = edge(lambda gap: score_z(control, treatment, gap) < -z, value, 1.0)
     return Estimate(value, low, high)
 
 
@@ -143,15 +142,7 @@ def _constrained(control: Share, treatment: Share, gap: float) -> float:
         )
         return slope > 0
 
-    return _edge(lambda c: not is_rising(c), max(0.0, -gap), min(1.0, 1 - gap))
-
-
-def _edge(holds: Callable[[float], bool], low: float, high: float) -> float:
-    """Where it begins to hold, by bisection."""
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return (low + high) / 2
+    return edge(lambda c: not is_rising(c), max(0.0, -gap), min(1.0, 1 - gap))
 
 
 def not_worse(control: Share, treatment: Share, margin: float, *, score: bool) -> Evidence:

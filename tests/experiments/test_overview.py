@@ -44,10 +44,11 @@ def test_a_bar_runs_to_its_planned_end_or_to_today_or_to_where_it_stopped() -> N
     over = experiment("over", started=20, planned_days=14)
     stopped = experiment("stopped", Status.STOPPED)
     planned = experiment("planned", Status.SCHEDULED, started=-2, planned_days=7)
-    assert calendar.dates(running, now)[1] == running.started_at + timedelta(days=14)
+    assert running.started_at and calendar.dates(running, now)[1] == running.started_at + timedelta(days=14)
     assert calendar.dates(over, now)[1] == now
     assert calendar.dates(stopped, now)[1] == stopped.stopped_at
-    assert calendar.dates(planned, now) == (planned.scheduled_for, planned.scheduled_for + timedelta(days=7))
+    start = planned.scheduled_for
+    assert start and calendar.dates(planned, now) == (start, start + timedelta(days=7))
 
 
 def test_the_calendar_has_a_picture_per_layer(admin_client: Client, django_assert_max_num_queries: Any) -> None:
@@ -78,7 +79,9 @@ def test_the_map_of_a_layer_knows_past_and_present_owners(admin_client: Client) 
     for key, first, end, released in (("now", 0, 2_500, None), ("before", 0, 5_000, now - timedelta(days=6))):
         row = experiment(key, Status.STOPPED if released else Status.RUNNING, 10, layer=layer)
         span = NumericRange(base + first, base + end)
-        Claim.objects.create(experiment=row, layer=layer, span=span, claimed_at=row.started_at, released_at=released)
+        Claim.objects.create(
+            experiment=row, layer=layer, span=span, claimed_at=row.started_at or now, released_at=released
+        )
     picture = calendar.allocation(layer, now)
     assert picture and "75 % of the layer is free now" in picture.caption
     held = [(row["experiment"], row["first"], row["end"]) for row in picture.rows]

@@ -10,7 +10,8 @@ from experiments.assignment import Index
 from experiments.models import Layer
 from firstlight.catalog.models import Scenario
 from firstlight.snapshots.sections import Request
-from tests.experiments.test_lifecycle import draft, start
+from tests.experiments.plans import draft
+from tests.experiments.test_lifecycle import start
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
