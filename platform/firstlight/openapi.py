@@ -1,5 +1,6 @@
 """The generated schema made whole: the hot paths, which REST framework does not serve, and the refusals of them all."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -69,6 +70,43 @@ class Assigned(msgspec.Struct):
     in_holdout: bool
 
 
+class Team(msgspec.Struct):
+    variant: str
+    parameters: dict[str, Any]
+
+
+class Interleaved(msgspec.Struct):
+    """Two rankers make one list: how to draft it, and which ranker an event speaks for, stands in docs/api.md."""
+
+    experiment: str
+    phase: int
+    seed: str
+    teams: list[Team]
+
+
+class Share(msgspec.Struct):
+    seed: str
+    range: tuple[float, float]
+
+
+class Span(msgspec.Struct):
+    variant: str
+    range: tuple[float, float]
+    parameters: dict[str, Any]
+
+
+class Shared(msgspec.Struct):
+    """The rule by which each item or merchant finds its arm."""
+
+    experiment: str
+    phase: int
+    unit: str  # item_id or merchant_id
+    hash_version: int
+    seed: str
+    filters: list[Share]
+    arms: list[Span]
+
+
 class InForce(msgspec.Struct):
     weights: dict[str, float]
     source: str  # default, scenario, stage or experiment:<key>
@@ -97,6 +135,8 @@ class Allocation(msgspec.Struct):
     parameters: dict[str, Any]
     objectives: InForce | None
     discovery: list[Discovered]
+    interleaving: list[Interleaved] | msgspec.UnsetType = msgspec.UNSET  # where rankers are interleaved here
+    shared_experiments: list[Shared] | msgspec.UnsetType = msgspec.UNSET  # where items or merchants are randomised
 
 
 class Stored(msgspec.Struct):
@@ -144,11 +184,16 @@ def _object(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def _schemas() -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
+def _schemas() -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """From the very types that decode the requests, so that the two cannot differ."""
-    return msgspec.json.schema_components(
+    found = msgspec.json.schema_components(
         (questions.Asked, Allocation, parse.Event, Stored), ref_template="#/components/schemas/{name}"
     )
+    # Questions and events each have a type Unit, of the same fields: msgspec names both with their modules, at which
+    # generators of clients stumble.
+    text = re.sub(rb"\bfirstlight[\w.]+\.(?=Unit\b)", b"", msgspec.json.encode(found))
+    schemas, components = msgspec.json.decode(text)
+    return schemas, components
 
 
 def _components() -> dict[str, Any]:

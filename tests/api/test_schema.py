@@ -3,8 +3,12 @@
 import json
 import re
 
+import msgspec
 import pytest
 from django.test import Client
+
+from firstlight.events import parse
+from firstlight.serving import questions
 
 CONTROL = """
 GET POST           /api/v1/scenarios/
@@ -97,6 +101,11 @@ def test_bodies_of_the_hot_paths_are_described_by_what_decodes_them(document):
     assert asked["required"] == ["unit", "scenario"]
     assert asked["additionalProperties"] is False
     assert set(document["components"]["schemas"]["Event"]["required"]) == {"event_id", "type", "at", "unit"}
+
+
+def test_names_are_such_as_generators_of_clients_can_take(document):
+    assert [name for name in document["components"]["schemas"] if not name.isidentifier()] == []
+    assert msgspec.json.schema(parse.Unit)["$defs"] == msgspec.json.schema(questions.Unit)["$defs"]  # are one there
 
 
 def test_the_page_that_shows_it_needs_no_network():
