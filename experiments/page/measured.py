@@ -58,7 +58,8 @@ def _more(results: Json) -> list[Table]:
     found = [(m, e) for m, e in stored.estimates(results) if e.get("readings")]
     if not found:
         return []
-    return [_sides(results, found), _worth(results, found)]
+    asked = [(m, e) for m, e in found if e.get("others")]
+    return [_sides(results, found), _worth(results, found), *([_others(results, asked)] if asked else [])]
 
 
 def _sides(results: Json, found: list[tuple[Json, Json]]) -> Table:
@@ -100,6 +101,26 @@ def _worth(results: Json, found: list[tuple[Json, Json]]) -> Table:
     ]
     caption = "What a lift is worth: drawn in for the winner's curse, over the whole site, without capping or outliers"
     return Table(caption, names, rows, is_folded=True)
+
+
+def _others(results: Json, found: list[tuple[Json, Json]]) -> Table:
+    names = heads(
+        "Estimate", "#Delta method", "#Log ratio", "#p of as good as control", "#Chance to win by counts",
+        "#Lift if only winners are shown",
+    )  # fmt: skip
+    rows = [
+        row(
+            _named(results, m, e),
+            _lift_of(others["delta"]),
+            _lift_of(others["log_ratio"]),
+            stored.p(others["equivalence"]),
+            words.percent((others["counts"] or {}).get("chance_to_win"), 1),
+            words.lift(others["conditional"]) if others["conditional"] is not None else words.BLANK,
+        )
+        for m, e in found
+        for others in [e["others"]]
+    ]
+    return Table("The same by other methods, of one look; none of them decides", names, rows, is_folded=True)
 
 
 def _named(results: Json, metric: Json, estimate: Json) -> Cell:

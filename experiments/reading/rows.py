@@ -1,11 +1,11 @@
 """Every metric in every treatment, with all that a look tells of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import copysign, sqrt
 
 from experiments.findings import Finding
-from experiments.reading import wholes
+from experiments.reading import beside, wholes
 from experiments.reading.belief import Posterior, posterior
 from experiments.reading.compared import Compared, Ways, as_normal
 from experiments.reading.given import Given, Totals
@@ -43,6 +43,7 @@ class Row:
     detectable: float | None = None  # lift that the planned end finds four times in five
     uncapped: Comparison | None = None  # raw, one look
     without_top: Comparison | None = None  # likewise, without the top 0.1 % of units
+    others: beside.Json = field(default_factory=lambda: beside.NOTHING)  # the same by methods that do not decide
     site_share: float | None = None  # what exposed units bring of the whole site's metric
 
     @property
@@ -145,6 +146,7 @@ def _believed(plan: Plan, row: Row, given: Given, course: Course) -> Row:
         posterior=posterior(prior, row.metric, row.readings, i, plan.confidence),
         flat=posterior(FLAT, row.metric, row.readings, i, plan.confidence),
         detectable=_detectable(row, course),
+        others=beside.others(row, course, plan.confidence),
         guardrail=guarded(row.metric, row.readings, row.compared, course) if guards else None,
     )
 

@@ -86,6 +86,7 @@ def estimate(row: Row, immature: Mapping[str, int]) -> Json:
         "variance_reduction": row.compared.variance_reduction,
         "simultaneous": _simultaneous(row.simultaneous),
         "bayes": _bayes(row),
+        "others": {name: _plain(found) for name, found in row.others.items()},
         "shrunken": interval(row.shrunken) if row.shrunken else None,
         "detectable": row.detectable,
         "site_wide": interval(row.site_wide),
@@ -93,6 +94,10 @@ def estimate(row: Row, immature: Mapping[str, int]) -> Json:
         "without_top": compared(row.without_top) if row.without_top else None,
         "immature": dict(immature),
     }
+
+
+def _plain(found: Any) -> Any:
+    return interval(found) if isinstance(found, Estimate | Withheld) else found
 
 
 def _simultaneous(found: Comparison | None) -> Json | None:

@@ -124,6 +124,10 @@ class _Maker:
             "variance_reduction": None if m[3] == "retention" else 0.44,
             "simultaneous": both, "adjusted_off": "",
             "bayes": _bayes(adjusted, error), "shrunken": _interval(0.7 * adjusted, 0.6 * error),
+            "others": {
+                "delta": _interval(adjusted, error), "log_ratio": {"withheld": "too little data for a percentage"},
+                "equivalence": 0.03, "counts": None, "conditional": 0.8 * adjusted,
+            },
             "detectable": 2.8 * error, "site_wide": _interval(0.4 * adjusted, 0.4 * error),
             "uncapped": one_off if m[3] == "mean" else None, "without_top": one_off if m[3] == "mean" else None,
             "immature": {a: 1200 for a, _ in self.arms} if m[3] == "retention" else {},

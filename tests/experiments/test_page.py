@@ -314,3 +314,11 @@ def test_reading_a_look_changes_nothing_of_it() -> None:
     after = deepcopy(before)
     page.sections(page.whole(after), Choice(scale="absolute", rows=2))
     assert after == before
+
+
+def test_other_methods_are_a_table_of_their_own() -> None:
+    measured = next(one for one in page.sections(FOUND, Choice()) if one.key == "metrics")
+    table = measured.tables[-1]
+    first = FOUND["metrics"][0]["estimates"][0]["others"]
+    assert "none of them decides" in table.caption and table.is_folded
+    assert str(words.lift(first["conditional"])) in str(table.rows[0]) and ".03" in str(table.rows[0])

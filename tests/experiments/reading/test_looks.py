@@ -16,7 +16,7 @@ from experiments.reading.prior import Past
 from experiments.stats import spending
 from firstlight.kernel.moments import Moments
 from firstlight.metrics.read import Cells
-from tests.experiments.reading.plans import PLAN, START, VALUE
+from tests.experiments.reading.plans import CLICKED, PLAN, START, VALUE
 
 N = 4_000  # units of each arm
 Raw = dict[str, np.ndarray[Any, Any]]  # arm -> (N, columns)
@@ -309,3 +309,40 @@ def test_the_last_day_is_this_look_and_the_band_of_a_day_is_wider_than_its_inter
     for day in found["daily"]:
         assert day["sequential"]["difference"]["low"] < day["difference"]["low"]
     assert [day["units"] for day in found["daily"]][-1] == N
+
+
+def test_other_methods_stand_beside_and_agree_where_they_must() -> None:
+    """Of a small effect on many units all intervals of the lift are about one; a winner is worth less than it shows."""
+    one = estimate(look(analysis="fixed"))
+    others, lift = one["others"], one["lift"]
+    for name in ("delta", "log_ratio"):
+        assert others[name]["low"] == pytest.approx(lift["low"], abs=2e-3)
+        assert others[name]["high"] == pytest.approx(lift["high"], abs=2e-3)
+    assert 0 < others["conditional"] <= lift["value"]
+    assert others["counts"] is None  # of shares alone
+
+
+def test_as_good_as_the_control_is_shown_within_the_margin() -> None:
+    """By SciPy's one-sided tests against the two bars, the control's own error counted."""
+    found = raw(lift=0.0)
+    one = estimate(look(asked=given(found), cuped=False))
+    sides = [
+        stats.ttest_ind(found["new"][:, 0], found["control"][:, 0] * (1 + side * VALUE.margin), equal_var=False)
+        for side in (-1, 1)
+    ]
+    wanted = max(stats.t.sf(sides[0].statistic, sides[0].df), stats.t.cdf(sides[1].statistic, sides[1].df))
+    assert one["others"]["equivalence"] == pytest.approx(wanted, rel=1e-8)
+    assert one["others"]["conditional"] is None  # it is no winner
+
+
+def test_of_shares_the_chance_to_win_is_that_of_two_beta_laws() -> None:
+    rng = np.random.default_rng(3)
+    found = {arm: (rng.random((N, 1)) < share).astype(float) for arm, share in (("control", 0.05), ("new", 0.056))}
+    asked = Given({"control": N, "new": N}, 0, {"clicked": cells(found, ("value",))})
+    for direction in ("increase", "decrease"):
+        metric = replace(CLICKED, direction=direction)
+        one = estimate(look(replace(PLAN, metrics=(metric,)), asked))["others"]["counts"]
+        draws = {arm: rng.beta(1 + x.sum(), 1 + N - x.sum(), 400_000) for arm, x in found.items()}
+        gap = (draws["new"] - draws["control"]) * metric.sign
+        assert one["chance_to_win"] == pytest.approx((gap > 0).mean(), abs=4 * 0.5 / sqrt(400_000))
+        assert one["expected_loss"] == pytest.approx(np.maximum(-gap, 0).mean(), rel=0.05)

@@ -31,6 +31,13 @@ ESTIMATE = {
     "variance_reduction": float,
     "simultaneous": BOTH,
     "bayes": {**POSTERIOR, "prior": PRIOR, "flat": POSTERIOR},
+    "others": {
+        "delta": INTERVAL,
+        "log_ratio": INTERVAL,
+        "equivalence": (float, type(None)),
+        "counts": None,
+        "conditional": (float, type(None)),
+    },
     "shrunken": None,
     "detectable": float,
     "site_wide": INTERVAL,
