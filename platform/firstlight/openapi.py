@@ -1,7 +1,7 @@
 """The generated schema made whole: the hot paths, which REST framework does not serve, and the refusals of them all."""
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -70,6 +70,11 @@ class Assigned(msgspec.Struct):
     in_holdout: bool
 
 
+Pair = Annotated[
+    list[float], msgspec.Meta(min_length=2, max_length=2)
+]  # of a tuple, generators of clients make nothing
+
+
 class Team(msgspec.Struct):
     variant: str
     parameters: dict[str, Any]
@@ -86,12 +91,12 @@ class Interleaved(msgspec.Struct):
 
 class Share(msgspec.Struct):
     seed: str
-    range: tuple[float, float]
+    range: Pair
 
 
 class Span(msgspec.Struct):
     variant: str
-    range: tuple[float, float]
+    range: Pair
     parameters: dict[str, Any]
 
 
