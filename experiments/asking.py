@@ -1,12 +1,13 @@
 """What one experiment asks of the lake: whose events, of which metrics, from when to when."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil, prod
 
 import pyarrow as pa
 
-from experiments.models import BUCKETS, Decision, Experiment
+from experiments.models import BUCKETS, Decision, Experiment, Look
 from firstlight.catalog.models import Item
 from firstlight.console import words
 from firstlight.kernel.windows import Window
@@ -45,6 +46,29 @@ def exposures_of(experiment: Experiment, definitions: Sequence[Definition], *, a
         ages=min(MOST_AGES, ceil((until - window.start) / timedelta(days=1))),
         rates=_rates(definitions, window.start - timedelta(days=experiment.pre_days), until),
         categories=_categories() if "category" in experiment.slices or _asks_categories(definitions) else None,
+    )
+
+
+def definitions_at(look: Look) -> list[Definition]:
+    """As that look kept them."""
+    kept = look.results.get("definitions")
+    if kept is None:  # of the first release
+        return definitions_of(look.experiment)
+    keys = [metric["metric"] for metric in look.results["metrics"]]
+    return [Definition.read(key, kept[key]["version"], kept[key]) for key in keys]
+
+
+def exposures_at(look: Look, definitions: Sequence[Definition]) -> Exposures:
+    """As that look had them, whatever became of the experiment since: its arms may be less, its phase another."""
+    told, now = look.results, exposures_of(look.experiment, definitions, at=look.until)
+    window = Window(*(datetime.fromisoformat(told["window"][end]) for end in ("start", "end")))
+    return replace(
+        now,
+        phase=told.get("basis", {}).get("phase", now.phase),
+        arms=tuple(arm["key"] for arm in told["arms"]),
+        window=window,
+        until=look.until,
+        rates=_rates(definitions, window.start - timedelta(days=now.pre_days), look.until),
     )
 
 

@@ -1,7 +1,6 @@
 """What experiments give away as tables: results, tidy, and what every unit did."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 
 import pyarrow as pa
@@ -18,7 +17,6 @@ from firstlight.kernel.windows import Window
 from firstlight.lake import engine
 from firstlight.metrics import read
 from firstlight.metrics.definitions import Definition
-from firstlight.metrics.read import Exposures
 
 OF_UNITS: tuple[Column, ...] = (
     *columns("text", "unit arm"),
@@ -52,6 +50,14 @@ def _looks(asked: Asked) -> QuerySet[Look]:
     return looks.filter(number=asked.look) if asked.look else looks
 
 
+def _look(asked: Asked) -> Look:
+    """The newest, or the one that is asked for."""
+    look = _looks(asked).last()
+    if look is None:
+        raise Refused("There is no look at it yet.", "experiment")
+    return look
+
+
 # --- results --------------------------------------------------------------------------------------------------------
 
 
@@ -81,8 +87,7 @@ def rows_of(look: Look, segment: str = "") -> Iterator[tidy.Row]:
 
 def units(asked: Asked) -> Rows:
     """Every unit that a look counted, with what it counted of it: the newest look, or the one that is asked for."""
-    look = _looks(asked).last()
-    assert look is not None
+    look = _look(asked)
     told = look.results
     total = sum(arm["units"] for arm in told["arms"]) + told["mixed_units"]
     return Rows(_units(look, columns_of_units(asked), asked), total)
@@ -90,9 +95,9 @@ def units(asked: Asked) -> Rows:
 
 def columns_of_units(asked: Asked) -> tuple[Column, ...]:
     """One column for each slice of units, and for each metric its value, denominator and what came before exposure."""
-    experiment = found(asked)
-    definitions = asking.definitions_of(experiment)
-    slices = [one for one in experiment.slices if one not in asking.OF_EVENTS and one != "visitor"]
+    look = _look(asked)
+    definitions = asking.definitions_at(look)
+    slices = [one for one in look.experiment.slices if one not in asking.OF_EVENTS and one != "visitor"]
     quantities = [name for one in definitions for name in _quantities(one)]
     return (*OF_UNITS, *(Column(name, "text") for name in slices), *(Column(name, "number") for name in quantities))
 
@@ -111,19 +116,13 @@ def _quantities(one: Definition) -> Iterator[str]:
 
 def _units(look: Look, of: tuple[Column, ...], asked: Asked) -> Iterator[pa.RecordBatch]:
     """As the engine hands them out, from the same batches of the lake that the look read."""
-    definitions = asking.definitions_of(look.experiment)
-    exposures = _exposures(look, definitions)
+    definitions = asking.definitions_at(look)
+    exposures = asking.exposures_at(look, definitions)
     key = key_of(settings.SECRET_KEY, look.experiment.key) if asked.pseudonyms else None
     since = exposures.window.start - timedelta(days=exposures.pre_days)
     with engine.events(Window(since, exposures.end), until_batch=look.batch) as events:
         for batch in engine.batches(read.units(events, definitions, exposures), BATCH):
             yield _exported(batch, of, exposures.phase, key)
-
-
-def _exposures(look: Look, definitions: list[Definition]) -> Exposures:
-    """Of the moment and the phase of that look."""
-    exposures = asking.exposures_of(look.experiment, definitions, at=look.until)
-    return replace(exposures, phase=look.results.get("basis", {}).get("phase", exposures.phase))
 
 
 def _exported(batch: pa.RecordBatch, of: tuple[Column, ...], phase: int, key: bytes | None) -> pa.RecordBatch:

@@ -428,3 +428,15 @@ class Look(models.Model):
 
     def __str__(self) -> str:
         return f"{self.experiment_id} look {self.number}"
+
+
+class Redrawn(models.Model):
+    """A look checked by the bootstrap, on demand."""
+
+    look = models.OneToOneField(Look, on_delete=models.PROTECT, related_name="redrawn")
+    made_at = models.DateTimeField(auto_now_add=True)
+    draws = models.PositiveIntegerField()
+    results = models.JSONField(help_text="[{metric, arm, buckets, difference, lift, se}]: docs/methods.md.")
+
+    def __str__(self) -> str:
+        return f"{self.look}, drawn again"

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import URLPattern
 from django.utils import timezone
 
@@ -21,6 +21,7 @@ class ResultPages(SteppedAdmin[Experiment]):
         at = self.page_of
         return [
             at("analyse/", self.analyse, "analyse"),
+            at("redraw/", self.redraw, "redraw"),
             at("results/", self.results, "results"),
             at("results/newest/", self.newest, "newest"),
             at("results/comment/", self.comment, "comment"),
@@ -60,18 +61,29 @@ class ResultPages(SteppedAdmin[Experiment]):
 
     def analyse(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask a worker for a look; the page shows how far it has come."""
+        row = self.to_change(request, pk)
+        return self._handed(request, row, "analyse", experiment_id=row.pk)
+
+    def redraw(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask a worker to check the newest look by the bootstrap."""
+        row = self.to_change(request, pk)
+        look = row.looks.order_by("-number").first()
+        if look is None:
+            raise Http404
+        return self._handed(request, row, "redraw", look_id=look.pk)
+
+    def _handed(self, request: HttpRequest, row: Experiment, task: str, **about: Any) -> HttpResponse:
         from experiments import tasks  # brings the engine along, which no other page needs
 
-        row = self.to_change(request, pk)
         if request.method != "POST":
             return HttpResponse(status=405, headers=NOT_ALLOWED)
-        newest = row.looks.order_by("-number").values_list("number", flat=True).first() or 0
+        handed, before = getattr(tasks, task), results.made(row)
         try:
-            tasks.analyse.delay(experiment_id=row.pk)
-        except tasks.analyse.OperationalError:
+            handed.delay(**about)
+        except handed.OperationalError:
             messages.error(
                 request, "The queue of the workers does not answer. Nothing was asked for; try again in a minute."
             )
             return HttpResponseRedirect(self.address(row, "results"))
         progress.ask(row, at=timezone.now())
-        return HttpResponseRedirect(f"{self.address(row, 'results')}?after={newest}")
+        return HttpResponseRedirect(f"{self.address(row, 'results')}?after={before}")

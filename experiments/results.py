@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from experiments import comments
 from experiments import page as shapes
-from experiments.models import Experiment, Look, Progress
+from experiments.models import Experiment, Look, Progress, Redrawn
 from experiments.page import Choice, Json, records
 from firstlight.console.pictures import exported
 from firstlight.metrics.models import Kind, Metric
@@ -57,6 +57,7 @@ class Reading:
         return [
             records.plan(experiment, arms, measured),
             records.course(experiment.phases.all(), experiment.ramp.all(), arms),
+            *([records.redrawn(self.look, self.results)] if self.look else []),
             *([records.history(looks, self.look)] if looks else []),
         ]
 
@@ -121,11 +122,17 @@ def _running(experiment: Experiment, at: datetime) -> Progress | None:
 
 
 def _awaited(request: HttpRequest, reading: Reading, running: Progress | None) -> int | None:
-    """Number of the look after which the next is waited for; None when nobody asked for one."""
+    """What was `made` before somebody asked for more; None when nobody did."""
     asked = _number(request.GET.get("after"))
     if asked is None and running is not None and reading.choice.look is None:
-        return reading.look.number if reading.look else 0
+        return made(reading.experiment)
     return asked
+
+
+def made(experiment: Experiment) -> int:
+    """Looks and checks of looks so far: it has grown when an analysis has brought something."""
+    newest = experiment.looks.order_by("-number").values_list("number", flat=True).first() or 0
+    return newest + Redrawn.objects.filter(look__experiment=experiment).count()
 
 
 def export(request: HttpRequest, experiment: Experiment, picture: str, form: str) -> HttpResponse:
@@ -136,12 +143,11 @@ def export(request: HttpRequest, experiment: Experiment, picture: str, form: str
 
 def progress(experiment: Experiment) -> dict[str, Any]:
     """How far the analysis has come, for the bar that asks every other second."""
-    newest = experiment.looks.order_by("-number").values_list("number", flat=True).first() or 0
     found = Progress.objects.filter(experiment=experiment).first()
     if found is None:
-        return {"number": newest}
+        return {"number": made(experiment)}
     return {
-        "number": newest,
+        "number": made(experiment),
         "stage": found.stage,
         "share": found.share,
         "finished": found.finished_at is not None,

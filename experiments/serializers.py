@@ -23,6 +23,7 @@ from experiments.models import (
     Look,
     Progress,
     RampStage,
+    Redrawn,
     Status,
 )
 from firstlight.accounts.models import User
@@ -326,6 +327,17 @@ class ProgressSerializer(serializers.ModelSerializer[Progress]):
     class Meta:
         model = Progress
         fields = ["stage", "share", "asked_at", "finished_at", "failure"]
+
+
+class RedrawnSerializer(serializers.ModelSerializer[Redrawn]):
+    look = serializers.IntegerField(source="look.number", read_only=True)
+    results = serializers.ListField(
+        child=serializers.DictField(), help_text="{metric, arm, buckets, difference, lift, se} each, raw, of one look."
+    )
+
+    class Meta:
+        model = Redrawn
+        fields = ["look", "made_at", "draws", "results"]
 
 
 class CommentSerializer(serializers.ModelSerializer[Comment]):

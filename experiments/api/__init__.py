@@ -52,7 +52,7 @@ class Experiments(Steps, Readings, Calculator, Resource):
         "tag": "tags__contains",
     }
     # an analysis, or a question to the calculator, changes nothing of the experiment
-    verbs = {"refresh": "view", "power": "view", "copy": "add"}
+    verbs = {"refresh": "view", "redraw": "view", "power": "view", "copy": "add"}
 
     def visible(self, rows: QuerySet[Experiment], allowed: frozenset[str]) -> QuerySet[Experiment]:
         """Those that run nowhere else."""

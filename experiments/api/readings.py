@@ -14,10 +14,10 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from experiments import comments, exports, progress, tasks, tidy
+from experiments import comments, exports, progress, redrawing, tasks, tidy
 from experiments.api import bodies
-from experiments.models import PLANNED, Experiment, Look, Progress
-from experiments.serializers import CommentSerializer, LookSerializer, ProgressSerializer
+from experiments.models import PLANNED, Experiment, Look, Progress, Redrawn
+from experiments.serializers import CommentSerializer, LookSerializer, ProgressSerializer, RedrawnSerializer
 from firstlight.accounts.authentication import actor
 from firstlight.accounts.resources import Resource
 from firstlight.doors import queries
@@ -77,6 +77,28 @@ class Readings(Resource):
         if found is None:
             raise Http404
         return Response(ProgressSerializer(found).data)
+
+    @queued
+    @action(detail=True, methods=["post"], url_path="results/redraw")
+    def redraw(self, request: Request, key: str) -> Response:
+        """Asks the workers to check the newest look by the bootstrap; what comes of it is under results/redrawn."""
+        look = self.get_object().looks.select_related("experiment").first()
+        if look is None:
+            raise Conflict(f"“{key}” has no look yet; there is nothing to check.")
+        if (why := redrawing.refusal(look.experiment)) is not None:
+            raise Conflict(why)
+        answer = enqueue(tasks.redraw, look_id=look.pk)
+        progress.ask(look.experiment, at=timezone.now())
+        return answer
+
+    @extend_schema(responses=RedrawnSerializer, parameters=PARAMETERS[:2])
+    @action(detail=True, methods=["get"], url_path="results/redrawn")
+    def redrawn(self, request: Request, key: str) -> Response:
+        """What the bootstrap says of a look; 404 when nobody asked for it."""
+        found = Redrawn.objects.filter(look=_look(request, self.get_object())).select_related("look").first()
+        if found is None:
+            raise Http404
+        return Response(RedrawnSerializer(found).data)
 
     @extend_schema(responses=CommentsSerializer)
     @action(detail=True, methods=["get"])

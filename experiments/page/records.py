@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from experiments.models import Experiment, Look
+from experiments.models import Experiment, Look, Redrawn
+from experiments.page import stored
 from experiments.page.shapes import Cell, Section, Table, heads, row
-from experiments.page.stored import ROLES
+from experiments.page.stored import ROLES, Json
 from experiments.page.summary import verdict_tone
 from firstlight.console import words
 
+NOT_REDRAWN = (
+    "Nobody has checked this look by the bootstrap yet. It draws the units again, some thousand times, and trusts no "
+    "formula for an error: worth it for few units with very large values."
+)
 DECISION_TONES = {"shipped": "better", "rejected": "worse", "inconclusive": "neutral"}
 
 
@@ -164,6 +169,30 @@ def history(looks: Sequence[Look], shown: Look | None) -> Section:
     ]
     table = Table("Every look so far, newest first", heads("Look", "Computed", "Verdict", "In words"), rows)
     return Section("looks", "Looks", tables=[table])
+
+
+def redrawn(look: Look, results: Json) -> Section:
+    """Beside the formula's raw reading of one look, which is what the bootstrap checks."""
+    found: Redrawn | None = Redrawn.objects.filter(look=look).first()
+    if found is None:
+        return Section("redrawn", "Checked by drawing again", sentence="Not yet.", missing=NOT_REDRAWN)
+    by_formula = {(m["metric"], e["arm"]): (m["name"], e) for m, e in stored.estimates(results)}
+    rows = [
+        row(
+            Cell(name, stored.arm_name(results, one["arm"]), "name"),
+            stored.lift(estimate["readings"]["raw"]["fixed"]["lift"]),
+            stored.lift(one["lift"]),
+            words.number(one["se"]) if one["se"] is not None else words.BLANK,
+            words.count(one["buckets"]),
+        )
+        for one in found.results
+        if (known := by_formula.get((one["metric"], one["arm"]))) and known[1].get("readings")
+        for name, estimate in [known]
+    ]
+    names = heads("Estimate", "#Lift by formula", "#Lift drawn again", "#Standard error", "#Groups of units")
+    table = Table("Raw, of one look; where both say about the same, the formula can be trusted", names, rows)
+    drawn = f"Units were drawn again {words.count(found.draws)} times, {_at(found.made_at)}."
+    return Section("redrawn", "Checked by drawing again", sentence=drawn, tables=[table])
 
 
 def _shares(weights: dict[str, float], arms: Sequence[Any]) -> str:

@@ -43,6 +43,8 @@ GET POST           /api/v1/experiments/{key}/comments/
 GET                /api/v1/experiments/{key}/results/
 POST               /api/v1/experiments/{key}/results/refresh/
 GET                /api/v1/experiments/{key}/results/progress/
+POST               /api/v1/experiments/{key}/results/redraw/
+GET                /api/v1/experiments/{key}/results/redrawn/
 GET POST           /api/v1/campaigns/
 GET PATCH          /api/v1/campaigns/{key}/
 POST               /api/v1/campaigns/{key}/start/

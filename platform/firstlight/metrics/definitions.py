@@ -125,6 +125,11 @@ class Definition:
             return self.steps
         return (self.numerator,) if self.denominator is None else (self.numerator, self.denominator)
 
+    @property
+    def ripe_after(self) -> int:
+        """Hours after exposure from which a unit counts; 0: at once, its window still open."""
+        return (self.window_hours or 0) + self.maturity_hours if self.maturity_hours else 0
+
     def stored(self) -> dict[str, Any]:
         """As JSON, without key and version, which stand beside it. `read` is its inverse."""
         found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
