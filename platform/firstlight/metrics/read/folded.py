@@ -64,33 +64,47 @@ def columns(one: Definition, *, pre: bool) -> tuple[str, ...]:
 
 
 def fold(
-    units: ibis.Table, keys: Sequence[str], wanted: Mapping[str, Sequence[Quantity]]
+    units: ibis.Table,
+    keys: Sequence[str],
+    wanted: Mapping[str, Sequence[Quantity]],
+    among: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[tuple[Any, ...], Moments]]:
-    """Per name the moments of its quantities in each group; population moments times n, for n = 1 has them too."""
-    every = {one.name: one for several in wanted.values() for one in several}
-    rows = units.select(*keys, **{f"q_{name}": one.of(units) for name, one in every.items()})
-    places = {name: i for i, name in enumerate(every)}
+    """Per name the moments of its quantities in each group; population moments times n, for n = 1 has them too.
+
+    `among` has for some names a condition on `units`: the others are not counted in that name's moments.
+    """
+    marks = {name: f"among_{i}" for i, name in enumerate(among or {})}
+    conditions = {marks[name]: condition for name, condition in (among or {}).items()}
+    every = {(marks.get(key, ""), one): None for key, several in wanted.items() for one in several}
+    places = {pair: i for i, pair in enumerate(every)}
+    rows = units.select(*keys, **{f"q_{i}": _among(one.of(units), conditions.get(m)) for (m, one), i in places.items()})
     found: dict[str, Any] = {"n": rows.count()}
-    for name, i in places.items():
-        found |= {f"mean_{i}": rows[f"q_{name}"].mean(), f"var_{i}": rows[f"q_{name}"].var(how="pop")}
-    for i, j in _pairs(wanted.values(), places):
-        a, b = (rows[f"q_{list(every)[k]}"] for k in (i, j))
-        found[f"cov_{i}_{j}"] = a.cov(b, how="pop")
+    for i in places.values():
+        q = rows[f"q_{i}"]
+        found |= {f"n_{i}": q.count(), f"mean_{i}": q.mean(), f"var_{i}": q.var(how="pop")}
+    at = {key: [places[marks.get(key, ""), one] for one in several] for key, several in wanted.items()}
+    for i, j in _pairs(at.values()):
+        found[f"cov_{i}_{j}"] = rows[f"q_{i}"].cov(rows[f"q_{j}"], how="pop")
     table = rows.group_by(*keys).aggregate(**found).to_pyarrow().to_pylist()
     return {
-        name: {tuple(row[key] for key in keys): _moments(row, [places[one.name] for one in several]) for row in table}
-        for name, several in wanted.items()
+        name: {tuple(row[key] for key in keys): _moments(row, several) for row in table if row[f"n_{several[0]}"]}
+        for name, several in at.items()
     }
 
 
-def _pairs(wanted: Iterable[Sequence[Quantity]], places: Mapping[str, int]) -> list[tuple[int, int]]:
-    pairs = {tuple(sorted((places[a.name], places[b.name]))) for several in wanted for a in several for b in several}
-    return sorted((i, j) for i, j in pairs if i != j)
+def _among(quantity: Any, condition: Any | None) -> Any:
+    """Null is in no moment."""
+    return quantity if condition is None else condition.ifelse(quantity, ibis.null("float64"))
+
+
+def _pairs(wanted: Iterable[Sequence[int]]) -> list[tuple[int, int]]:
+    return sorted({(min(i, j), max(i, j)) for several in wanted for i in several for j in several if i != j})
 
 
 def _moments(row: Mapping[str, Any], places: Sequence[int]) -> Moments:
     products = [[row[f"var_{i}"] if i == j else row[f"cov_{min(i, j)}_{max(i, j)}"] for j in places] for i in places]
-    return Moments(row["n"], np.array([row[f"mean_{i}"] for i in places]), np.array(products) * row["n"])
+    n = row[f"n_{places[0]}"]
+    return Moments(n, np.array([row[f"mean_{i}"] for i in places]), np.array(products) * n)
 
 
 def with_zeros(present: Moments, n: int) -> Moments:
