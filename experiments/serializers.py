@@ -237,7 +237,7 @@ def _refuse_twice(keys: Iterable[str]) -> None:
         raise serializers.ValidationError(f"Twice: {', '.join(twice)}.")
 
 
-class SpanSerializer(serializers.Serializer[Span]):
+class OwnedSerializer(serializers.Serializer[Span]):
     start = serializers.IntegerField(min_value=0, max_value=BUCKETS)
     end = serializers.IntegerField(min_value=0, max_value=BUCKETS)
     experiment = serializers.CharField(source="holder", allow_null=True)
@@ -253,15 +253,15 @@ class LayerSerializer(Named, serializers.ModelSerializer[Layer]):
         fields = ["key", "name", "description", "allocation"]
         extra_kwargs = {"description": {"max_length": 10_000}}
 
-    @extend_schema_field(SpanSerializer(many=True))
+    @extend_schema_field(OwnedSerializer(many=True))
     def held(self, layer: Layer) -> Any:
         claims = Claim.objects.filter(layer=layer, released_at=None).select_related("experiment")
         held = [Span(c.first_bucket, c.end_bucket, c.experiment.key) for c in claims]
         spans: Any = allocation(held)
-        return SpanSerializer(spans, many=True).data
+        return OwnedSerializer(spans, many=True).data
 
 
-class PastSpanSerializer(serializers.ModelSerializer[Claim]):
+class PastOwnedSerializer(serializers.ModelSerializer[Claim]):
     start = serializers.IntegerField(source="first_bucket")
     end = serializers.IntegerField(source="end_bucket")
     experiment = serializers.CharField(source="experiment.key")
@@ -271,7 +271,7 @@ class PastSpanSerializer(serializers.ModelSerializer[Claim]):
         fields = ["start", "end", "experiment", "claimed_at", "released_at"]
 
 
-class PlannedSpanSerializer(serializers.Serializer[dict[str, Any]]):
+class PlannedOwnedSerializer(serializers.Serializer[dict[str, Any]]):
     start = serializers.IntegerField(min_value=0, max_value=BUCKETS)
     end = serializers.IntegerField(min_value=0, max_value=BUCKETS)
     experiment = serializers.CharField()
@@ -288,12 +288,12 @@ class LayerMapSerializer(LayerSerializer):
     class Meta(LayerSerializer.Meta):
         fields = [*LayerSerializer.Meta.fields, "past", "planned"]
 
-    @extend_schema_field(PastSpanSerializer(many=True))
+    @extend_schema_field(PastOwnedSerializer(many=True))
     def was_held(self, layer: Layer) -> Any:
         over = layer.claims.exclude(released_at=None).select_related("experiment").order_by("-released_at", "-pk")
-        return PastSpanSerializer(over[:SHOWN_PAST], many=True).data
+        return PastOwnedSerializer(over[:SHOWN_PAST], many=True).data
 
-    @extend_schema_field(PlannedSpanSerializer(many=True))
+    @extend_schema_field(PlannedOwnedSerializer(many=True))
     def wanted(self, layer: Layer) -> Any:
         first = layer.experiment_set.filter(status__in=PLANNED, is_template=False)
         further = FurtherLayer.objects.filter(
@@ -311,7 +311,7 @@ class LayerMapSerializer(LayerSerializer):
             for span, of in spans
         ]
         in_order: Any = sorted(rows, key=lambda row: (str(row["experiment"]), str(row["start"])))
-        return PlannedSpanSerializer(in_order, many=True).data
+        return PlannedOwnedSerializer(in_order, many=True).data
 
 
 class LookSerializer(serializers.ModelSerializer[Look]):

@@ -4,6 +4,7 @@ import re
 from typing import Annotated, Any
 
 import msgspec
+from django.core.exceptions import ImproperlyConfigured
 
 from firstlight.doors.problems import CONTENT_TYPE
 from firstlight.events import parse
@@ -50,7 +51,10 @@ REFUSALS = {
 
 def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """drf-spectacular's postprocessing hook."""
-    result["components"]["schemas"] |= {"Problem": PROBLEM} | _components()
+    more, known = {"Problem": PROBLEM} | _components(), result["components"]["schemas"]
+    if both := sorted(more.keys() & known.keys()):
+        raise ImproperlyConfigured(f"Two components of the schema have one name: {', '.join(both)}.")
+    known |= more
     result["paths"] |= hot_paths()
     for operations in result["paths"].values():
         for operation in operations.values():

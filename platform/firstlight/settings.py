@@ -170,7 +170,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "Value": "firstlight.metrics.models.Value",
         "Status": "experiments.models.Status",
-        "Unit": "experiments.models.Unit",
+        "UnitKind": "experiments.models.Unit",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
