@@ -67,7 +67,18 @@ def _is_link(one: Any) -> bool:
     return one["url"].startswith(("https://", "http://")) and len(one["url"]) <= 2_000 and len(one["label"]) <= 200
 
 
-class ArmForm(forms.ModelForm[Arm]):
+class Spoken:
+    """A row of a table: its fields have no label of their own, so each says its name to a screen reader."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        fields: dict[str, forms.Field] = self.fields  # type: ignore[attr-defined]
+        for name, field in fields.items():
+            widget: Any = getattr(field.widget, "widget", field.widget)  # of a choice of rows, the select within
+            widget.attrs.setdefault("aria-label", str(field.label or name.replace("_", " ")))
+
+
+class ArmForm(Spoken, forms.ModelForm[Arm]):
     parameters = JsonField('{"ranker": "din"}', help_text="What the recommender reads, as JSON.")
     objective_weights = JsonField(
         '{"user": 0.6, "merchant": 0.2, "platform": 0.2}', help_text="Empty: the scenario's own."
@@ -123,7 +134,7 @@ class ArmFormSet(forms.BaseInlineFormSet[Arm, Experiment, ArmForm]):
                 form.instance.position = position
 
 
-class MeasuredForm(forms.ModelForm[ExperimentMetric]):
+class MeasuredForm(Spoken, forms.ModelForm[ExperimentMetric]):
     class Meta:
         model = ExperimentMetric
         fields = ("metric", "role", "margin")
@@ -140,7 +151,13 @@ class MeasuredFormSet(forms.BaseInlineFormSet[ExperimentMetric, Experiment, Meas
             kept[0].add_error("role", "One metric at least must be the goal.")
 
 
-class RampFormSet(forms.BaseInlineFormSet[RampStage, Experiment, forms.ModelForm[RampStage]]):
+class RampForm(Spoken, forms.ModelForm[RampStage]):
+    class Meta:
+        model = RampStage
+        fields = ("position", "coverage", "hold_hours", "least_units")
+
+
+class RampFormSet(forms.BaseInlineFormSet[RampStage, Experiment, RampForm]):
     """Stages only let more units in."""
 
     def clean(self) -> None:
@@ -153,7 +170,7 @@ class RampFormSet(forms.BaseInlineFormSet[RampStage, Experiment, forms.ModelForm
                 after.add_error("coverage", "Each stage lets more units in than the one before.")
 
 
-class FurtherLayerForm(forms.ModelForm[FurtherLayer]):
+class FurtherLayerForm(Spoken, forms.ModelForm[FurtherLayer]):
     class Meta:
         model = FurtherLayer
         fields = ("layer", "first_bucket", "end_bucket")

@@ -104,6 +104,7 @@ class MeasuredInline(_LineOfDraft, _MeasuredInline):
 
 class RampInline(_LineOfDraft, _RampInline):
     model = RampStage
+    form = forms.RampForm
     formset: Any = forms.RampFormSet
     fields = ("position", "coverage", "hold_hours", "least_units")
     extra = 0
