@@ -1,246 +1,208 @@
-"""From the lake to a stored look, beside the best DuckDB SQL we could write by hand for the same moments.
+"""From the lake to moments, beside the best DuckDB SQL we could write by hand for the same; and a whole look.
 
-Both begin with nothing but the files: each opens the lake and an engine of its own. The reference stops at the
-moments; a look also compiles its query, and goes on to statistics, health, verdict and the stored row. Modules are
-imported before, as in a worker. Ratio: seconds over seconds, at most 2.
+Three arms, ten metrics, windows of seven days, and what the units did in the fourteen days before exposure (CUPED).
+Both begin with nothing but the files, each in a process of its own, by turns: an engine, the memory that a worker gives
+it. Ours compiles its query as well. Both found the same moments to 1e-9, or the bench ends. A look also reads
+scenarios, ages and growth, and goes on to statistics, health, verdict and the stored row.
+
+`ANALYSE_EVENTS=20000000` for another number than five million. Ratio: seconds over seconds, at most 1.2.
 """
 
+import os
+import resource
+import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
-from functools import reduce
-from operator import add
-from typing import Any, TypeVar
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
 
-import duckdb
+import django
+import ibis
 import numpy as np
-import pyarrow as pa
-from numpy.random import Generator
 
-from bench import stack
+from bench import crowd, handwritten, stack
+from bench.crowd import ARMS, DAYS, SCENARIOS, START
 from experiments import analysis
-from experiments.models import Arm, Experiment, ExperimentMetric, Look, MetricRole, Status
+from experiments.models import Arm, Experiment, ExperimentMetric, MetricRole, Status
 from firstlight.catalog.models import Scenario
+from firstlight.kernel.moments import Moments
 from firstlight.kernel.windows import Window
-from firstlight.lake import table
+from firstlight.lake import engine, table
 from firstlight.lake.schema import EVENTS
+from firstlight.metrics import read
+from firstlight.metrics.definitions import Definition, Filter, Source
 from firstlight.metrics.models import Metric
+from firstlight.metrics.read import Exposures, folded
+from firstlight.metrics.read.folded import Quantity
 
-Found = TypeVar("Found")
-
-UNITS, BATCHES, DAYS = 200_000, 10, 14
+SIZE = int(os.environ.get("ANALYSE_EVENTS", "5000000"))
 TRIES = 4  # by turns, best of each: the machine may have other work
-ARMS = ("control", "din", "dien")
-SCENARIOS = ("home", "search", "cart")  # the experiment runs in the first two
-START = datetime(2026, 11, 1, tzinfo=UTC)
-DAY = 86_400_000_000  # in microseconds
-EVENTS_OF = {  # 5 M in all
-    "exposure": 300_000,
-    "decision": 300_000,
-    "impression": 3_100_000,
-    "click": 500_000,
-    "visit": 500_000,
-    "cart": 180_000,
-    "order": 100_000,
-    "refund": 20_000,
+END = START + timedelta(days=DAYS)
+CLICK, IMPRESSION, CART, VISIT = (Source(event, "count") for event in ("click", "impression", "cart", "visit"))
+ORDER, PAID, BACK = Source("order", "count"), Source("order", "value"), Source("refund", "value")
+TOP = Source("click", "count", (Filter("position", "le", 3),))
+KINDS: dict[str, tuple[Any, ...]] = {
+    "click_rate": ("ratio", CLICK, IMPRESSION),
+    "click_through": ("proportion", CLICK),
+    "top_clicks": ("mean", TOP),
+    "carts": ("mean", CART),
+    "orders": ("mean", ORDER),
+    "conversion": ("proportion", ORDER),
+    "value": ("mean", PAID),
+    "order_value": ("ratio", PAID, ORDER),
+    "visits": ("mean", VISIT),
+    "refund_rate": ("ratio", BACK, PAID),
 }
+DEFINITIONS = [replace(Definition(key, *told), window_hours=168) for key, told in KINDS.items()]
+EXPOSURES = Exposures("ranker", 1, "user_id", ARMS, SCENARIOS[:2], Window(START, END), pre_days=14)
+Found = Mapping[str, Mapping[tuple[Any, date], Moments]]
+Timed = tuple[float, Any, float]  # seconds, what came of it, peak memory of the process in MiB
 
 
 def run() -> None:
-    with stack.database():
-        fill(np.random.default_rng(1))
-        experiment = plan()
-        times = [(timed(lambda: look_at(experiment)), timed(reference)) for _ in range(TRIES)]
-    for (_, look), (_, rows) in times:
-        check(look, rows)
-    ours, theirs = (min(seconds for seconds, _ in side) for side in zip(*times, strict=True))
-    figure = f"{ours:.2f} s for {sum(EVENTS_OF.values()):,} events"
-    stack.line("analyse", figure, f"hand-written SQL {theirs:.2f} s", ours / theirs)
+    crowd.fill(SIZE, np.random.default_rng(1))
+    _beside_the_hand()
+    _whole_look()
+    _fold()
 
 
-def look_at(experiment: Experiment) -> Look:
-    """A whole new look: a changed plan is never answered from the last one."""
-    experiment.planned_days += 1
-    experiment.save()
-    return analysis.look(experiment.pk, at=START + timedelta(days=DAYS))
+def _beside_the_hand() -> None:
+    with _worker() as ours, _worker() as theirs:
+        times = [(_in(ours, _measured), _in(theirs, handwritten.moments)) for _ in range(TRIES)]
+    for (_, mine, _), (_, reference, _) in times:
+        _check(mine, reference)
+    (seconds, memory), (by_hand, of_hand) = (_best(side) for side in zip(*times, strict=True))
+    figure = f"{seconds:.2f} s, {memory:,.0f} MiB for {SIZE:,} events"
+    stack.line("analyse", figure, f"hand-written SQL {by_hand:.2f} s, {of_hand:,.0f} MiB", seconds / by_hand)
 
 
-def timed(work: Callable[[], Found]) -> tuple[float, Found]:
+def _whole_look() -> None:
+    """Without a reference: nothing else does all of it."""
+    with stack.database(), _worker() as worker:
+        key = _plan().pk
+        times = [_in(worker, _look, key) for _ in range(2)]
+    seconds, memory = _best(times)
+    print(f"{'':<10} a whole look {seconds:.2f} s, {memory:,.0f} MiB", flush=True)
+
+
+def _worker() -> ProcessPoolExecutor:
+    """One process that imported everything before, as a worker has; its peak is that of nobody else."""
+    pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=django.setup)
+    pool.submit(_peak).result()
+    return pool
+
+
+def _in(worker: ProcessPoolExecutor, work: Callable[..., Any], *given: Any) -> Timed:
+    return worker.submit(_timed, work, *given).result()
+
+
+def _timed(work: Callable[..., Any], *given: Any) -> Timed:
     started = time.perf_counter()
-    found = work()
-    return time.perf_counter() - started, found
+    found = work(*given)
+    return time.perf_counter() - started, found, _peak()
 
 
-@dataclass(frozen=True, slots=True)
-class Crowd:
-    """Who is in the experiment: arm and first exposure of each unit."""
-
-    ids: pa.Array
-    arm: Any  # positions
-    first: Any  # microseconds after the start
-
-
-def fill(rng: Generator) -> None:
-    crowd = Crowd(
-        pa.array([f"u-{i:07d}" for i in range(UNITS)]), rng.integers(0, 3, UNITS), rng.integers(0, DAYS * DAY, UNITS)
-    )
-    rows = pa.concat_tables([events(kind, n, crowd, rng) for kind, n in EVENTS_OF.items()])
-    shuffled = np.array_split(rng.permutation(rows.num_rows), BATCHES)
-    for number, part in enumerate(shuffled, 1):
-        numbered = pa.array(np.full(len(part), number))
-        at = EVENTS.get_field_index("batch")
-        table.append(number, rows.take(pa.array(part)).set_column(at, EVENTS.field("batch"), numbered))
+def _peak() -> float:
+    """Of this process, in MiB. On Linux `ru_maxrss` begins with the peak of whoever started it."""
+    if sys.platform == "linux":
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
-def events(kind: str, n: int, crowd: Crowd, rng: Generator) -> pa.Table:
-    """n events of one type, mostly in the days after the unit's first exposure, some in the hour before."""
-    unit = rng.integers(0, UNITS, n)
-    at = crowd.first[unit] + rng.exponential(2 * DAY, n).astype("int64")
-    if kind == "exposure":
-        unit[:UNITS], at[:UNITS] = np.arange(UNITS), crowd.first
-    elif kind != "decision":
-        at -= DAY // 24
-    when = np.datetime64(START.replace(tzinfo=None), "us") + np.clip(at, 0, DAYS * DAY - 1).astype("timedelta64[us]")
-    columns = {
-        "event_id": pa.array(np.char.add(f"{kind}-", np.arange(n).astype(str))),
-        "type": pa.repeat(kind, n),
-        "at": pa.array(when),
-        "day": pa.array(when.astype("datetime64[D]")),
-        "batch": pa.repeat(0, n),
-        "user_id": crowd.ids.take(pa.array(unit)),
-        "scenario": picked(SCENARIOS, rng.integers(0, 3, n)),
-        **particulars(kind, n, crowd.arm[unit], rng),
-    }
-    return pa.table(
-        [columns[f.name].cast(f.type) if f.name in columns else pa.nulls(n, f.type) for f in EVENTS], schema=EVENTS
-    )
+def _best(times: Sequence[Timed]) -> tuple[float, float]:
+    return min(seconds for seconds, _, _ in times), max(memory for _, _, memory in times)
 
 
-def particulars(kind: str, n: int, arm: Any, rng: Generator) -> dict[str, Any]:
-    if kind == "exposure":
-        return {"experiment": pa.repeat("ranker", n), "variant": picked(ARMS, arm), "phase": pa.repeat(1, n)}
-    if kind == "decision":
-        return {"assignments": assignments(n, arm)}
-    if kind in ("order", "refund"):
-        value = pa.array(np.round(rng.lognormal(3, 1, n), 2)).cast(pa.decimal128(18, 4))
-        return {"value": value, "currency": pa.repeat("INR", n), "order_id": pa.array(np.arange(n).astype(str))}
-    items = pa.array([f"sku-{i}" for i in range(2_000)])
-    return {"item_id": items.take(pa.array(rng.integers(0, 2_000, n))), "position": pa.array(rng.integers(1, 20, n))}
+def _measured() -> Found:
+    with engine.events(Window(START - timedelta(days=DAYS), END)) as events:
+        return read.measure(events, DEFINITIONS, EXPOSURES, parts=False).by_day
 
 
-def assignments(n: int, arm: Any) -> pa.Array:
-    """Each decision assigns two experiments, of which ours is one."""
-    both = [
-        picked(("ranker", "other"), np.tile([0, 1], n)),
-        picked(ARMS, np.repeat(arm, 2)),
-        pa.array(np.ones(2 * n, "int32")),
-    ]
-    met = pa.StructArray.from_arrays(both, ["experiment", "variant", "phase"])
-    return pa.ListArray.from_arrays(pa.array(np.arange(0, 2 * n + 1, 2, dtype="int32")), met)
+def _look(experiment: int) -> None:
+    """A new one: the lake went on by a batch of nothing."""
+    table.append(table.latest_batch() + 1, EVENTS.empty_table())
+    analysis.look(experiment, at=END)
 
 
-def picked(words: Sequence[str], positions: Any) -> pa.Array:
-    return pa.array(words).take(pa.array(positions))
+def _check(ours: Found, theirs: Mapping[str, Mapping[tuple[int, date], Moments]]) -> None:
+    assert len(ours) == 10
+    for key, groups in theirs.items():
+        assert len(ours[key]) == len(groups) == len(ARMS) * DAYS
+        for (arm, day), wanted in groups.items():
+            found = ours[key][ARMS[arm], day]
+            assert found.n == wanted.n
+            np.testing.assert_allclose(found.mean, wanted.mean, rtol=1e-9)
+            spread = np.sqrt(np.outer(np.diag(wanted.products), np.diag(wanted.products)))
+            assert (np.abs(found.products - wanted.products) <= 1e-9 * spread).all()
 
 
-def plan() -> Experiment:
-    """Three arms, ten metrics: the eight standard ones, one with a window, one with a filter."""
+def _plan() -> Experiment:
+    """The same ten metrics, in the database."""
     experiment = Experiment.objects.create(key="ranker", name="Ranker", status=Status.RUNNING, started_at=START)
     experiment.scenarios.set(Scenario.objects.create(key=key, name=key) for key in SCENARIOS[:2])
     for position, key in enumerate(ARMS):
         weight = Decimal("0.3334") if position == 0 else Decimal("0.3333")
         Arm.objects.create(experiment=experiment, position=position, key=key, weight=weight)
-    Metric.objects.create(
-        key="conversion_24h",
-        name="24 h",
-        kind="proportion",
-        numerator_event="order",
-        window_hours=24,
-        in_scenario=False,
-    )
-    top = [{"field": "position", "op": "le", "value": 3}]
-    Metric.objects.create(key="top_clicks", name="Top", kind="mean", numerator_event="click", numerator_filter=top)
-    for metric in Metric.objects.order_by("key"):
-        role = MetricRole.PRIMARY if metric.key == "click_rate" else MetricRole.SECONDARY
-        ExperimentMetric.objects.create(experiment=experiment, metric=metric, role=role)
+    for one in DEFINITIONS:
+        role = MetricRole.PRIMARY if one.key == "click_rate" else MetricRole.SECONDARY
+        ExperimentMetric.objects.create(experiment=experiment, metric=_metric(one), role=role)
     return experiment
 
 
-def reference() -> list[tuple[Any, ...]]:
-    """arm, day, n, then mean, centred square sum (and product sum of a ratio) of what the ten metrics need."""
-    lake = table.opened()
-    assert lake is not None
-    window = Window(START, START + timedelta(days=DAYS))
-    with duckdb.connect(config={"preserve_insertion_order": False}) as connection:
-        connection.execute("SET enable_progress_bar = false")
-        found: list[tuple[Any, ...]] = connection.execute(SQL, [table.files(lake, window.days())]).fetchall()
+def _metric(one: Definition) -> Metric:
+    below = (
+        {"denominator_event": one.denominator.event, "denominator_value": one.denominator.adds}
+        if one.denominator
+        else {}
+    )
+    filters = [{"field": f.field, "op": f.op, "value": f.value} for f in one.numerator.filters]
+    return Metric.objects.create(
+        key=f"bench_{one.key}",
+        name=one.key,
+        kind=one.kind,
+        numerator_event=one.numerator.event,
+        numerator_value=one.numerator.adds,
+        numerator_filter=filters,
+        window_hours=one.window_hours,
+        **below,
+    )
+
+
+def _fold() -> None:
+    """Moments of a million units, of a table that the engine holds, beside NumPy on arrays."""
+    names = [f"q{i}" for i in range(10)]
+    connection = ibis.duckdb.connect()
+    connection.raw_sql("SET enable_progress_bar = false")
+    columns = ", ".join(f"random() AS {name}" for name in names)
+    connection.raw_sql(
+        f"CREATE TABLE units AS SELECT floor(random() * 3)::TINYINT AS arm, {columns} FROM range(1000000)"
+    )
+    held = connection.table("units")
+    arms, values = held.arm.to_pyarrow().to_numpy(), {name: held[name].to_pyarrow().to_numpy() for name in names}
+    times = [(_timed(_folded, held, names), _timed(_by_numpy, arms, values)) for _ in range(2 * TRIES)]
+    (seconds, _), (reference, _) = (_best(side) for side in zip(*times, strict=True))
+    connection.disconnect()
+    for name in names:
+        np.testing.assert_allclose(times[0][0][1][name][0,].products, times[0][1][1][name][0][1], rtol=1e-9)
+    figure = f"{seconds * 1e3:.0f} ms for 1,000,000 units x {len(names)} metrics"
+    stack.line("fold", figure, f"NumPy {reference * 1e3:.0f} ms", seconds / reference)
+
+
+def _folded(units: ibis.Table, names: Sequence[str]) -> Any:
+    return folded.fold(units, ["arm"], {name: [Quantity(name)] for name in names})
+
+
+def _by_numpy(arms: Any, values: Mapping[str, Any]) -> dict[str, list[tuple[float, float]]]:
+    """Mean and centred square sum of each arm, one pass over each column."""
+    n = np.bincount(arms)
+    found = {}
+    for name, column in values.items():
+        mean = np.bincount(arms, column) / n
+        found[name] = list(zip(mean, np.bincount(arms, (column - mean[arms]) ** 2), strict=True))
     return found
-
-
-# Numbered units and no materialised CTE make it 20 % faster. Tried and no faster: an inner join with n counted apart,
-# arm and day as keys of the group, event types as codes or bit masks, the filter on scenarios before the join.
-SQL = """
-WITH ev AS NOT MATERIALIZED (
-    SELECT type, "at", user_id, scenario, position, value, experiment, variant, phase, assignments
-    FROM read_parquet($1) WHERE "at" >= TIMESTAMP '2026-11-01' AND "at" < TIMESTAMP '2026-11-15' AND user_id IS NOT NULL
-), met AS (
-    SELECT user_id AS u, "at" AS t, variant AS v FROM ev
-    WHERE type = 'exposure' AND experiment = 'ranker' AND (phase = 1 OR phase IS NULL)
-    UNION ALL
-    SELECT u, t, a.variant
-    FROM (SELECT user_id AS u, "at" AS t, unnest(assignments) AS a FROM ev WHERE type = 'decision')
-    WHERE a.experiment = 'ranker' AND (a.phase = 1 OR a.phase IS NULL)
-), coded AS (
-    SELECT u, t, CASE v WHEN 'control' THEN 0 WHEN 'din' THEN 1 WHEN 'dien' THEN 2 END::TINYINT AS arm FROM met
-), exposed AS (
-    SELECT row_number() OVER ()::INT AS id, u, any_value(arm) AS arm,
-        min(t) AS since, min(t)::DATE AS day, min(t) + INTERVAL 24 HOUR AS until
-    FROM coded WHERE arm IS NOT NULL GROUP BY u HAVING min(arm) = max(arm)
-), counted AS (
-    SELECT user_id AS u, "at" AS t, type, value::DOUBLE AS worth, position, scenario IN ('home', 'search') AS here
-    FROM ev WHERE type IN ('impression', 'click', 'cart', 'order', 'refund')
-), per_unit AS (
-    SELECT any_value(arm) AS arm, any_value(day) AS day,
-        count(*) FILTER (type = 'impression' AND here)::DOUBLE AS seen,
-        count(*) FILTER (type = 'click' AND here)::DOUBLE AS clicks,
-        count(*) FILTER (type = 'click' AND here AND position <= 3)::DOUBLE AS top,
-        count(*) FILTER (type = 'cart' AND here)::DOUBLE AS carts,
-        count(*) FILTER (type = 'order')::DOUBLE AS orders,
-        count(*) FILTER (type = 'order' AND t < until)::DOUBLE AS soon,
-        coalesce(sum(worth) FILTER (type = 'order'), 0) AS paid,
-        coalesce(sum(worth) FILTER (type = 'refund'), 0) AS back
-    FROM exposed LEFT JOIN counted ON exposed.u = counted.u AND t >= since GROUP BY id
-)
-SELECT arm, day, count(*) AS n,
-    avg(clicks), var_pop(clicks) * n, avg(seen), var_pop(seen) * n, covar_pop(clicks, seen) * n,
-    avg((clicks > 0)::DOUBLE), var_pop((clicks > 0)::DOUBLE) * n, avg(top), var_pop(top) * n,
-    avg(carts), var_pop(carts) * n, avg(orders), var_pop(orders) * n,
-    avg((orders > 0)::DOUBLE), var_pop((orders > 0)::DOUBLE) * n,
-    avg((soon > 0)::DOUBLE), var_pop((soon > 0)::DOUBLE) * n,
-    avg(paid), var_pop(paid) * n, covar_pop(paid, orders) * n, avg(back), var_pop(back) * n, covar_pop(back, paid) * n
-FROM per_unit GROUP BY arm, day
-"""
-MEAN_AT = {  # place of the numerator's mean in a row
-    "click_rate": 3,
-    "click_through": 8,
-    "top_clicks": 10,
-    "carts_per_unit": 12,
-    "orders_per_unit": 14,
-    "conversion": 16,
-    "conversion_24h": 18,
-    "value_per_unit": 20,
-    "refund_rate": 23,
-}
-
-
-def check(look: Look, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Both found the same."""
-    metrics = {metric["metric"]: metric["arms"] for metric in look.results["metrics"]}
-    assert len(metrics) == 10
-    for key, place in MEAN_AT.items():
-        for position, arm in enumerate(metrics[key]):
-            theirs = [(row[2], row[place]) for row in rows if row[0] == position]
-            assert arm["units"] == sum(n for n, _ in theirs)
-            np.testing.assert_allclose(arm["numerator"], reduce(add, (n * mean for n, mean in theirs)), rtol=1e-9)
