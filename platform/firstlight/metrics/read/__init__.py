@@ -44,7 +44,8 @@ def measure(
     sql = str(ibis.to_sql(sums.sums(events, layout, exposures, parts=parts).units))
     keep_events = _kept if parts or _reads_events(definitions) else sums.as_it_is
     read = sums.sums(events, layout, exposures, keep=_kept, keep_events=keep_events, parts=parts)
-    found = Reader(definitions, layout, exposures, read, _kept, parts=parts)
+    once = not parts and not growth and not exposures.slices and all(map(_is_plain, definitions))
+    found = Reader(definitions, layout, exposures, read, sums.as_it_is if once else _kept, parts=parts)
     units = {arm: found.n.get(i, 0) for i, arm in enumerate(exposures.arms)}
     factors = found.growth([layout.metrics[one.key][0] for one in _OF_GROWTH]) if growth else {}
     return Measured(units, found.mixed, found.cells(), sql, factors)
@@ -53,6 +54,11 @@ def measure(
 def _reads_events(definitions: Sequence[Definition]) -> bool:
     """Whether some metric needs more of the joined events than one sum per unit."""
     return any(one.kind in ("funnel", "quantile") or one.numerator.adds == "distinct" for one in definitions)
+
+
+def _is_plain(one: Definition) -> bool:
+    """Whether all that is asked of it are moments, of all units."""
+    return one.kind != "quantile" and not one.maturity_hours and one.cap_value is None and not one.cap_share
 
 
 def _kept(table: ibis.Table) -> ibis.Table:

@@ -13,10 +13,10 @@ from firstlight.metrics.read.layout import BITS, MONEY_BACK, Layout
 from firstlight.metrics.read.values import OTHER, Exposures
 
 
-def counted(events: ibis.Table, layout: Layout, exposures: Exposures) -> ibis.Table:
+def counted(events: ibis.Table, layout: Layout, exposures: Exposures, *, each: bool = True) -> ibis.Table:
     """Of every event that some side counts: who, when, where, its worth, and which sides (c0, c1, …) it counts for.
 
-    `marks0`, `marks1`, … say the latter again, as integers of a bit for each side.
+    `marks0`, `marks1`, … say the latter again, as integers of a bit for each side; without `each` they alone do.
     """
     since = exposures.window.start - timedelta(days=exposures.pre_days)
     rows = events.filter(
@@ -36,7 +36,7 @@ def counted(events: ibis.Table, layout: Layout, exposures: Exposures) -> ibis.Ta
         signed=signed,
         **{f"segment_{one.key}": _segment(rows, one.field) for one in _event_slices(exposures)},
         **{f"v{i}": _met(rows, side.source.field) for i, side in enumerate(layout.sides) if side.is_distinct},
-        **{f"c{i}": _counts(rows, side.events, side.source) for i, side in enumerate(layout.sides)},
+        **{f"c{i}": _counts(rows, side.events, side.source) for i, side in enumerate(layout.sides) if each},
         **{f"marks{block}": _marks(rows, layout, block) for block in layout.blocks},
         **{
             f"t{i}_{j}": _counts(rows, (step.event,), step)

@@ -7,6 +7,8 @@ per unit then cost a third of what they do with a condition on the event each.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from typing import Any
 
 import ibis
@@ -45,7 +47,7 @@ def sums(
     """`parts`: every sum both local and everywhere. `keep` may compute a table at once, to be read several times."""
     exposed = first_exposures(events, exposures, layout.hours)
     first = keep(exposed.mutate(id=ibis.row_number().cast("int32")))
-    joined = keep_events(_joined(first, counted(events, layout, exposures), layout, exposures))
+    joined = keep_events(_joined(first, counted(events, layout, exposures, each=False), layout, exposures))
     told = first.drop(*(f"until_{hours}" for hours in layout.hours))
     table = told.left_join(_summed(joined, layout, exposures, parts), "id").drop("id_right")
     for extra in (*_distinct(joined, layout, exposures), *_funnels(joined, layout, exposures)):
@@ -125,7 +127,8 @@ def _added(layout: Layout) -> Iterator[tuple[int, Side]]:
 
 def _summed(joined: ibis.Table, layout: Layout, exposures: Exposures, parts: bool) -> ibis.Table:
     """One row per unit that did anything."""
-    joined = _with_local(joined, layout)
+    idle = reduce(and_, (joined[f"after{block}"] == 0 for block in layout.blocks), ~joined.before)
+    joined = _with_local(joined.filter(~idle), layout)
     found: dict[str, Any] = {"seen": joined.count(where=joined.before)}
     for i, side in _added(layout):
         for place in _places(layout, i, exposures, parts):
