@@ -62,12 +62,25 @@ class Compared:
         return (self.pair[0].n, self.pair[1].n) if self.pair else (0, 0)
 
     @property
+    def carriers(self) -> float:
+        """How many units carry the metric, in the arm that has fewer: of a share its successes (Kish's n of values).
+
+        Where they are few, the error of a lift hangs on the lift itself, so that low ones seem to be known best.
+        """
+        return min((_carriers(arm) for arm in self.pair), default=0.0) if self.pair else 0.0
+
+    @property
     def lift(self) -> tuple[float, float] | None:
         """With its variance by the delta method, adjusted where that is possible."""
         found = self.readings(adjusted=self.adjusted is not None)
         if found is None or not (isfinite(found.lift[self.row]) and found.lift_se[self.row] > 0):
             return None
         return float(found.lift[self.row]), float(found.lift_se[self.row]) ** 2
+
+
+def _carriers(arm: Moments) -> float:
+    total, square = arm.n * float(arm.mean[0]), float(arm.products[0, 0]) + arm.n * float(arm.mean[0]) ** 2
+    return total**2 / square if square > 0 else 0.0
 
 
 def _sequence(course: Course) -> GroupSequential | AlwaysValid | None:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from math import expm1, log1p
 from typing import Any
 
 from experiments.reading import stored
@@ -14,6 +15,7 @@ from experiments.stats import heterogeneity
 from experiments.stats.estimates import Estimate
 from experiments.stats.heterogeneity import Heterogeneity
 from experiments.stats.multiplicity import benjamini_hochberg
+from experiments.stats.newcombe import FEW
 from firstlight.console import words
 from firstlight.kernel.withheld import Reason, Withheld
 
@@ -35,14 +37,23 @@ def segments(plan: Plan, given: Given, course: Course, off: Mapping[str, str]) -
 
 
 def _known(several: Mapping[Part, Compared]) -> dict[Part, tuple[float, float]]:
-    """Lift and its variance, of the segments that have both."""
-    return {part: lift for part, one in several.items() if (lift := one.lift) is not None}
+    """ln(1 + lift) and its variance, of the segments where enough units carry the metric.
+
+    A lift's own error grows with it, by which low ones would weigh most; the error of its logarithm hardly does.
+    """
+    found = {part: one.lift for part, one in several.items() if one.carriers >= FEW}
+    return {
+        part: (log1p(lift[0]), lift[1] / (1 + lift[0]) ** 2)
+        for part, lift in found.items()
+        if lift is not None and lift[0] > -1
+    }
 
 
 def _drawn(plan: Plan, several: Mapping[Part, Compared]) -> dict[Part, Estimate]:
     known = _known(several)
     effects, variances = [lift for lift, _ in known.values()], [variance for _, variance in known.values()]
-    return dict(zip(known, heterogeneity.shrunken(effects, variances, plan.confidence), strict=True))
+    drawn = heterogeneity.shrunken(effects, variances, plan.confidence)
+    return {part: Estimate(*map(expm1, (x.value, x.low, x.high))) for part, x in zip(known, drawn, strict=True)}
 
 
 def _told(part: Part, one: Compared, drawn: Estimate | None) -> Json:
@@ -55,7 +66,7 @@ def _told(part: Part, one: Compared, drawn: Estimate | None) -> Json:
         "arm": part.arm,
         "units": dict(zip(("control", "treatment"), one.units, strict=True)),
         **stored.both(ways.fixed),
-        "shrunken": stored.interval(drawn or Withheld(Reason.TOO_FEW_UNITS)),
+        "shrunken": stored.interval(drawn or Withheld(Reason.TOO_FEW_CARRY)),
         "levels": {"control": stored.level(one.control), "treatment": stored.level(one.treatment)},
     }
 

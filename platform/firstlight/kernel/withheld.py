@@ -15,6 +15,7 @@ class Reason(StrEnum):
     LOW_ESS = "effective sample size under 50"
     NO_SUPPORT = "the logged policy never chose what the other policy would"
     NO_DATA = "no data yet"
+    TOO_FEW_CARRY = "too few units in an arm that carry it"
     TOO_FEW_SEGMENTS = "fewer than two segments"
     TOO_FEW_DAYS = "fewer than four days"
     TOO_FEW_CLUSTERS = "fewer than two clusters in an arm"
@@ -23,7 +24,7 @@ class Reason(StrEnum):
     NO_CONTROL = "the control has no units"
     NO_RATE = "money without an exchange rate"
     PREFERENCE = "interleaving tells which is preferred, not by how much"
-    NO_METRIC = "no goal or guardrail measures it"
+    NO_METRIC = "no goal measures it"
     NOT_READ = "what the whole site did was not read"
     NO_ANSWER = "the lake does not answer"
 
