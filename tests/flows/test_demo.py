@@ -92,6 +92,21 @@ def test_the_effect_is_what_welch_finds_in_the_raw_data(first: tuple[dict[str, A
     assert found["verdict"]
 
 
+def test_every_kind_of_experiment_stands_on_the_real_logs(first: tuple[dict[str, Any], str]) -> None:
+    """Clicks over the campaigns add up; the halves of the control are alike; both are decided, and a plan waits."""
+    found = {one["key"]: one for one in first[0]["experiments"]}
+    clicks = [sum(one[i] for one in CLICKS.values()) for i in (0, 1)]
+    shop = found["open-bandit-shop"]
+    assert (shop["status"], shop["decision"]) == ("decided", "inconclusive")
+    assert [arm["clicks"] for arm in shop["arms"].values()] == clicks
+    assert shop["scenarios"] == ["all", "men", "women"]
+    same = found["open-bandit-aa"]
+    assert (same["type"], same["decision"]) == ("aa", "inconclusive")
+    assert sum(arm["impressions"] for arm in same["arms"].values()) == 10_000
+    assert sum(arm["clicks"] for arm in same["arms"].values()) == CLICKS["all"][0]
+    assert found["posteriors-of-the-shop"]["status"] == "draft"
+
+
 def test_thompson_sampling_is_worth_what_is_known(first: tuple[dict[str, Any], str]) -> None:
     value = first[0]["scenarios"]["all"]["policy_value"]
     assert value["ips"] == pytest.approx(0.00456274, abs=5e-9)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bandits.policies.posterior import Beliefs
+from experiments.models import Experiment
 
 PRIMARY = "click_through"  # the metric that decides: share of units that clicked
 SECONDARY = "click_rate"  # clicks per impression
@@ -18,6 +19,19 @@ NOTE = (
 )
 
 Found = dict[str, Any]
+
+
+def experiment(one: Experiment) -> Found:
+    """Where it stands, and the impressions and clicks of its arms in the last look."""
+    look = one.looks.first()
+    told = {"key": one.key, "name": one.name, "type": one.type, "status": one.status, "decision": one.decision}
+    scenarios = list(one.scenarios.order_by("key").values_list("key", flat=True))
+    return {
+        **told,
+        "scenarios": scenarios,
+        "arms": arms(look.results) if look else {},
+        "verdict": look.sentence if look else "",
+    }
 
 
 def arms(results: Found) -> Found:

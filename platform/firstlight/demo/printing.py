@@ -14,7 +14,19 @@ Findings = dict[str, Any]
 def show(console: Console, report: Findings) -> None:
     for name, findings in report["scenarios"].items():
         console.print(Panel(Group(*_scenario(findings)), title=f"[bold]{name}[/]", title_align="left", padding=(1, 2)))
+    console.print(
+        Panel(_experiments(report["experiments"]), title="[bold]experiments[/]", title_align="left", padding=(1, 2))
+    )
     console.print(Text(report["note"], style="dim"))
+
+
+def _experiments(known: list[Findings]) -> Table:
+    table = Table("experiment", "stands", "says", box=None, pad_edge=False)
+    for one in known:
+        table.add_row(
+            one["key"], one["decision"] or one["status"], one["verdict"] or "Not started: a plan with a ramp."
+        )
+    return table
 
 
 def _scenario(findings: Findings) -> Iterator[RenderableType]:

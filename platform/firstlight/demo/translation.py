@@ -6,22 +6,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from firstlight.demo.open_bandit import Impression
+from firstlight.demo.trials import NAMES, assigned
 
 WEEK = timedelta(weeks=1)
 FIRST_DAY = datetime.fromisoformat("2019-11-24T00:00:00+00:00")
 LAST_DAY_ENDS = datetime.fromisoformat("2019-12-01T00:00:00+00:00")
 CLICK_FOLLOWS = timedelta(seconds=1)  # the logs give a click no time of its own
 UNIT_PREFIX = "obd-"
-_NAMES = uuid.uuid5(uuid.NAMESPACE_URL, "https://arxiv.org/abs/2008.07146")
 
 
 def shift(at: datetime) -> timedelta:
     """Whole weeks that bring the logs up to `at`: weekdays stay, and the last day is over, less than a week ago."""
     return (at - LAST_DAY_ENDS) // WEEK * WEEK
-
-
-def experiment_key(campaign: str) -> str:
-    return f"open-bandit-{campaign}"
 
 
 def campaign_key(campaign: str) -> str:
@@ -33,7 +29,7 @@ def item_key(campaign: str, item: int) -> str:
 
 
 def events(impressions: Iterable[Impression], by: timedelta) -> Iterator[dict[str, Any]]:
-    """For each impression its exposure, itself, and its click if there was one.
+    """For each impression its exposures, itself, and its click if there was one.
 
     Ids are names of rows, so the same row is the same event however often it is sent.
     """
@@ -44,16 +40,22 @@ def events(impressions: Iterable[Impression], by: timedelta) -> Iterator[dict[st
 def _events(shown: Impression, by: timedelta) -> Iterator[dict[str, Any]]:
     name = f"{UNIT_PREFIX}{shown.campaign}-{shown.arm}-{shown.row:05}"
     at = shown.at + by
-    common = {"unit": {"session_id": name}, "scenario": shown.campaign, "trace_id": str(uuid.uuid5(_NAMES, name))}
-    assigned = {"experiment": experiment_key(shown.campaign), "variant": shown.arm}
+    common = {"unit": {"session_id": name}, "scenario": shown.campaign, "trace_id": str(uuid.uuid5(NAMES, name))}
     where = {"item_id": item_key(shown.campaign, shown.item), "position": shown.position, "ranker": shown.arm}
     features = {f"user_feature_{k}": value for k, value in enumerate(shown.user_features)}
     seen = {**common, **where, "propensity": shown.propensity, "properties": features}
-    yield {**_named(name, "exposure", at), **common, **assigned}
+    for experiment, arm in assigned(shown, name):
+        told = {"experiment": experiment, "variant": arm}
+        yield {**_named(name, "exposure", at, of=experiment), **common, **told}
     yield {**_named(name, "impression", at), **seen}
     if shown.clicked:
         yield {**_named(name, "click", at + CLICK_FOLLOWS), **common, **where}
 
 
-def _named(name: str, kind: str, at: datetime) -> dict[str, Any]:
-    return {"event_id": str(uuid.uuid5(_NAMES, f"{name}-{kind}")), "type": kind, "at": at.isoformat()}
+def _named(name: str, kind: str, at: datetime, of: str = "") -> dict[str, Any]:
+    return {"event_id": str(uuid.uuid5(NAMES, f"{name}-{kind}{of}")), "type": kind, "at": at.isoformat()}
+
+
+def count(impressions: Iterable[Impression]) -> int:
+    """Events that these become."""
+    return sum(len(list(assigned(shown, ""))) + 1 + shown.clicked for shown in impressions)

@@ -1,20 +1,21 @@
 """What the workers do with the logs: asked for through the broker, waited for in the database and the lake."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import httpx
-from bandits.tasks import learn_running
 from django.db.models import Sum
 
 from bandits.models import Campaign
+from bandits.tasks import learn_running
 from experiments.models import Experiment
 from experiments.tasks import analyse_running
 from firstlight.demo import client, landed, translation
-from firstlight.demo.open_bandit import CAMPAIGNS
+from firstlight.demo.open_bandit import ARMS, CAMPAIGNS
 from firstlight.demo.progress import Advance
+from firstlight.demo.trials import SAME, TRIALS
 from firstlight.demo.waiting import until
 from firstlight.events.tasks import flush
 from firstlight.metrics.models import Grain, ScenarioMeasure
@@ -37,7 +38,7 @@ class Workers:
         self._all(self._is_measured, "scenarios measured", measure_scenarios.delay, advance)
 
     def analyse(self, advance: Advance) -> None:
-        self._all(self._is_analysed, "experiments analysed", analyse_running.delay, advance)
+        self._all(self._is_analysed, "experiments analysed", analyse_running.delay, advance, [t.key for t in TRIALS])
 
     def learn(self, advance: Advance) -> None:
         self._all(self._is_learnt, "campaigns learnt", learn_running.delay, advance)
@@ -62,16 +63,24 @@ class Workers:
         )
         return (days.aggregate(n=Sum("impressions"))["n"] or 0) >= self.impressions
 
-    def _is_analysed(self, campaign: str) -> bool:
-        look = Experiment.objects.get(key=translation.experiment_key(campaign)).looks.first()
-        return look is not None and sum(arm["units"] for arm in look.results["arms"]) >= self.impressions
+    def _is_analysed(self, experiment: str) -> bool:
+        look = Experiment.objects.get(key=experiment).looks.first()
+        units = sum(arm["units"] for arm in look.results["arms"]) if look else 0
+        return units >= (self.impressions // len(ARMS) if experiment == SAME else self.impressions)
 
     def _is_learnt(self, campaign: str) -> bool:
         posterior = Campaign.objects.get(key=translation.campaign_key(campaign)).posteriors.first()
         return posterior is not None and sum(posterior.trials) >= self.impressions
 
-    def _all(self, done: Callable[[str], bool], what: str, ask: Callable[[], object], advance: Advance) -> None:
-        self._wait(lambda: sum(map(done, CAMPAIGNS)), len(CAMPAIGNS), what, ask, advance)
+    def _all(
+        self,
+        done: Callable[[str], bool],
+        what: str,
+        ask: Callable[[], object],
+        advance: Advance,
+        of: Sequence[str] = CAMPAIGNS,
+    ) -> None:
+        self._wait(lambda: sum(map(done, of)), len(of), what, ask, advance)
 
     def _wait(
         self, done: Callable[[], int], total: int, what: str, ask: Callable[[], object], advance: Advance

@@ -64,6 +64,15 @@ def report(results: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
     found = {"arms": findings.arms(results)} | findings.effect(results) | {"leaders": findings.leaders(BELIEFS)}
     return {
         "scenarios": {"all": found | {"policy_value": value, "allocation": answer}},
+        "experiments": [
+            {
+                "key": "open-bandit-aa",
+                "status": "decided",
+                "decision": "inconclusive",
+                "verdict": "As alike as chance.",
+            },
+            {"key": "next", "status": "draft", "decision": "", "verdict": ""},
+        ],
         "note": findings.NOTE,
         "seconds": {},
     }
@@ -123,3 +132,8 @@ def test_what_is_withheld_is_printed_as_such() -> None:
     text = printed(report(withheld(), {"withheld": "effective sample size under 50"}))
     assert "Lift withheld: too little data for a percentage" in text
     assert "withheld, effective sample size under 50" in text
+
+
+def test_every_experiment_is_in_the_last_words() -> None:
+    said = printed(report(RESULTS, {"withheld": "too few"}))
+    assert "inconclusive  As alike as chance." in said and "Not started" in said

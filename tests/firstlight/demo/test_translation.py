@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.demo import translation
+from firstlight.demo import translation, trials
 from firstlight.demo.open_bandit import Dataset, Impression
 
 SHOWN = Impression(
@@ -23,19 +23,25 @@ def test_the_last_day_is_over_and_less_than_a_week_ago(at: datetime) -> None:
     assert translation.shift(at) % timedelta(days=7) == timedelta(0)
 
 
-def test_a_clicked_impression_is_an_exposure_an_impression_and_a_click_of_one_trace() -> None:
+def test_a_clicked_impression_is_its_exposures_an_impression_and_a_click_of_one_trace() -> None:
     events = list(translation.events([SHOWN], timedelta(0)))
-    assert [e["type"] for e in events] == ["exposure", "impression", "click"]
+    assert [e["type"] for e in events] == ["exposure", "exposure", "impression", "click"]
     assert len({e["trace_id"] for e in events}) == 1
     assert all(e["unit"] == {"session_id": "obd-men-random-00007"} for e in events)
-    assert (events[0]["experiment"], events[0]["variant"]) == ("open-bandit-men", "random")
-    assert {(e["item_id"], e["position"]) for e in events[1:]} == {("men-3", 2)}
-    assert events[1]["propensity"] == 0.0125
+    told = [(e["experiment"], e["variant"]) for e in events[:2]]
+    assert told == [("open-bandit-men", "random"), ("open-bandit-shop", "random")]
+    assert {(e["item_id"], e["position"]) for e in events[2:]} == {("men-3", 2)}
+    assert events[2]["propensity"] == 0.0125
+    assert translation.count([SHOWN]) == len(events)
 
 
 def test_no_click_no_event() -> None:
     unclicked = dataclasses.replace(SHOWN, clicked=False)
-    assert [e["type"] for e in translation.events([unclicked], timedelta(0))] == ["exposure", "impression"]
+    assert [e["type"] for e in translation.events([unclicked], timedelta(0))] == [
+        "exposure",
+        "exposure",
+        "impression",
+    ]
 
 
 def test_the_same_row_is_the_same_event_whenever_it_is_sent() -> None:
@@ -47,7 +53,9 @@ def test_the_same_row_is_the_same_event_whenever_it_is_sent() -> None:
 
 def test_all_ids_differ_and_the_events_are_those_of_the_logs(dataset: Dataset) -> None:
     events = list(translation.events(dataset.impressions, timedelta(0)))
-    assert len({e["event_id"] for e in events}) == len(events) == 60_000 + 60_000 + 287
+    exposures = 60_000 + 60_000 + 10_000  # in each campaign, in the whole shop, within the control
+    assert len({e["event_id"] for e in events}) == len(events) == exposures + 60_000 + 287
+    assert translation.count(dataset.impressions) == len(events)
     assert len({e["unit"]["session_id"] for e in events}) == 60_000
 
 
@@ -60,5 +68,12 @@ def test_a_body_of_one_batch_is_within_what_the_api_takes(dataset: Dataset) -> N
 
 @pytest.mark.parametrize("days", [0, 3])
 def test_a_click_comes_after_what_was_clicked(days: int) -> None:
-    _, impression, click = translation.events([SHOWN], timedelta(days=days))
+    *_, impression, click = translation.events([SHOWN], timedelta(days=days))
     assert click["at"] > impression["at"]
+
+
+def test_the_control_is_split_in_two_for_the_comparison_with_itself(dataset: Dataset) -> None:
+    split = [e for e in translation.events(dataset.impressions, timedelta(0)) if e.get("experiment") == trials.SAME]
+    halves = [e["unit"]["session_id"] for e in split if e["variant"] == "one"]
+    assert len(split) == 10_000 and abs(len(halves) - 5_000) < 4 * 50
+    assert all(name.startswith("obd-all-random-") for name in halves)

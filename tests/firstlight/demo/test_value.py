@@ -46,7 +46,7 @@ def test_the_logs_support_a_value_in_every_campaign(lake: None, dataset: Dataset
 
 
 def test_every_event_that_landed_is_counted(lake: None) -> None:
-    assert landed.count(timedelta(0)) == len(landed.event_ids(timedelta(0))) == 120_287
+    assert landed.count(timedelta(0)) == len(landed.event_ids(timedelta(0))) == 190_287
 
 
 def test_the_logged_clicks_are_found_by_their_view(lake: None) -> None:
