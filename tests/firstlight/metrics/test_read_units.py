@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from firstlight.kernel.moments import Moments
-from firstlight.metrics.definitions import Definition, Source
+from firstlight.metrics.definitions import Definition, Filter, Source
 from firstlight.metrics.read import Exposures, Measured, Slice, measure, units
 from tests.firstlight.metrics import reference
 from tests.firstlight.metrics.test_read import START, WINDOW, assert_alike, naive
@@ -388,6 +388,39 @@ def test_money_is_worth_the_rate_of_its_day() -> None:
         by_day.setdefault((u[1], u[2].date()), []).append(usd(u))
     for key, values in by_day.items():
         assert found.metrics["usd"].by_day[key].mean[0] == pytest.approx(np.mean(values))
+
+
+def test_moments_alone_are_those_of_the_whole(found: Measured) -> None:
+    alone = measure(ibis.memtable(reference.table(ROWS)), DEFINITIONS, EXPOSURES, parts=False)
+    assert (alone.units, alone.mixed_units) == (found.units, found.mixed_units)
+    for key, cells in found.metrics.items():
+        told = alone.metrics[key]
+        assert (told.cap, told.immature) == (cells.cap, cells.immature)
+        assert_same(told.by_day, cells.by_day)
+        assert_same(told.uncapped, cells.uncapped)
+        assert_same(told.by_segment, {at: m for at, m in cells.by_segment.items() if at[0] in ("country", "visitor")})
+        assert told.quantile.keys() == cells.quantile.keys()
+        assert not (told.by_scenario or told.joint or told.by_age or told.top)
+
+
+def assert_same(found: dict[Any, Moments], wanted: dict[Any, Moments]) -> None:
+    assert found.keys() == wanted.keys()
+    for key, moments in wanted.items():
+        assert_alike(found[key], moments)
+
+
+def test_one_metric_alone_is_as_among_more_than_one_integer_can_mark() -> None:
+    several = [
+        Definition(f"from {i}", "mean", Source("order", "value", (Filter("value", "ge", 0.6 * i),)), window_hours=72)
+        for i in range(70)
+    ]
+    plain = replace(EXPOSURES, slices=(), ages=0)
+    found = measure(ibis.memtable(reference.table(ROWS)), several, plain, parts=False)
+    for i in (0, 15, 59, 60, 66):
+        alone = measure(ibis.memtable(reference.table(ROWS)), [several[i]], plain, parts=False)
+        assert_same(found.by_day[several[i].key], alone.by_day[several[i].key])
+    means = [reduce(add, found.by_day[one.key].values()).mean[0] for one in several]
+    assert means[0] > means[15] > means[59] == means[60] == means[66] > means[69] == 0  # worth 7.25, 12.5 or 40
 
 
 def test_rows_of_units_are_what_the_moments_were_made_of(found: Measured) -> None:

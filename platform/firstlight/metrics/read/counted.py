@@ -119,7 +119,7 @@ def holds_for(column: Any, one: Filter) -> Any:
 
 
 def _marks(rows: ibis.Table, layout: Layout, block: int) -> Any:
-    """Sums without a filter are looked up by the type of the event, once for all: it halves the time."""
+    """Sums without a filter are looked up by the type of the event, once for all of them."""
     mine = {i: side for i, side in enumerate(layout.sides) if i // BITS == block}
     plain = [i for i, side in mine.items() if not side.source.filters]
     by_type = {event: sum(bit(i) for i in plain if event in mine[i].events) for event in layout.events}

@@ -2,7 +2,7 @@
 
 first exposures >< the events that count -> sums per unit, in the experiment's scenarios (`l`) and everywhere (`g`),
 after exposure and before it (`pl`, `pg`). Units are numbered, and what an event counts for is one integer: sixteen sums
-per unit then cost a third of what they do with a condition on the event each.
+per unit then cost half of what they do with a condition on the event each.
 """
 
 from collections.abc import Callable, Iterator, Sequence
