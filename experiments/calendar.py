@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from experiments.models import BUCKETS, LIVE, Claim, Experiment, Layer, Status
+from experiments.models import BUCKETS, LIVE, Claim, Decision, Experiment, Layer, Status
 from firstlight.console import charts, words
 from firstlight.console.pictures import Picture, exported
 
@@ -25,7 +25,7 @@ TONES = {
     Status.RUNNING: "neutral",
     Status.PAUSED: "unsettled",
     Status.STOPPED: "withheld",
-    Status.DECIDED: "better",
+    Status.DECIDED: "withheld",  # nothing to ship
     Status.ARCHIVED: "withheld",
 }
 
@@ -97,9 +97,13 @@ def _share(claim: Claim, now: datetime) -> charts.Share:
     one = claim.experiment
     start, end = dates(one, now)
     until = claim.released_at or end
-    tone = TONES.get(Status(one.status), "neutral") if claim.released_at is None else "withheld"
+    tone = _tone(one) if claim.released_at is None else "withheld"
     note = f"{one.get_status_display()}, buckets {claim.first_bucket:,} to {claim.end_bucket:,}"
     return charts.Share(one.key, note, claim.first_bucket, claim.end_bucket, start, max(until, start), tone)
+
+
+def _tone(one: Experiment) -> str:
+    return "better" if one.decision == Decision.SHIPPED else TONES[Status(one.status)]
 
 
 def _near(now: datetime) -> QuerySet[Experiment]:
@@ -128,10 +132,7 @@ def _row(one: Experiment, now: datetime) -> Row:
 
 def _picture(name: str, rows: Sequence[Row], now: datetime) -> Picture:
     stretches = [
-        charts.Stretch(
-            row.experiment.name, row.note, row.start, row.end, TONES.get(Status(row.experiment.status), "neutral")
-        )
-        for row in rows
+        charts.Stretch(row.experiment.name, row.note, row.start, row.end, _tone(row.experiment)) for row in rows
     ]
     table = [
         {"experiment": row.experiment.key, "layer": name, "start": row.start, "end": row.end, "state": row.note}
