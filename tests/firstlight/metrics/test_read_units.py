@@ -1,7 +1,7 @@
 """Covariates, segments, scenarios, ages and every kind of metric, against plain loops over the same rows."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -403,7 +403,7 @@ def test_moments_alone_are_those_of_the_whole(found: Measured) -> None:
         assert not (told.by_scenario or told.joint or told.by_age or told.top)
 
 
-def assert_same(found: dict[Any, Moments], wanted: dict[Any, Moments]) -> None:
+def assert_same(found: Mapping[Any, Moments], wanted: Mapping[Any, Moments]) -> None:
     assert found.keys() == wanted.keys()
     for key, moments in wanted.items():
         assert_alike(found[key], moments)
