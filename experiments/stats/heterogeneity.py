@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import chdtrc, ndtri
 
 from experiments.stats.estimates import Estimate
 from firstlight.kernel.withheld import Reason, Withheld
+
+Vector = NDArray[np.float64]
+NODES, FARTHEST = 64, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +48,35 @@ def test(effects: Sequence[float], variances: Sequence[float]) -> Heterogeneity 
 
 
 def shrunken(effects: Sequence[float], variances: Sequence[float], confidence: float) -> list[Estimate]:
-    """Empirical Bayes: each segment's posterior under effects that are normal around their mean.
+    """Each segment's posterior under effects that are normal around their mean, with a spread that is not known.
 
-    Where segments do not differ beyond chance, all are the whole. The mean's own error is counted.
-    Source: Morris (1983), JASA 78.
+    Mean and spread have flat priors, so it counts how little a few segments tell of either: with the likeliest spread
+    (DerSimonian and Laird) put in for the true one, an interval of 95 % covers 85 %. One segment is left as it is.
+    Source: Rubin (1981), J. Educ. Stat. 6; Gelman (2006), Bayesian Analysis 1, for the prior.
     """
-    found = test(effects, variances)
-    if isinstance(found, Withheld):
-        z = float(ndtri((1 + confidence) / 2))
-        return [Estimate(x, x - z * sqrt(v), x + z * sqrt(v)) for x, v in zip(effects, variances, strict=True)]
-    return [_drawn(x, v, found, confidence) for x, v in zip(effects, variances, strict=True)]
+    x, v = np.asarray(effects, dtype=float), np.asarray(variances, dtype=float)
+    means, spreads = (x, v) if len(x) < 2 else _posterior(x, v)
+    reach = float(ndtri((1 + confidence) / 2)) * np.sqrt(spreads)
+    return [Estimate(float(m), float(m - r), float(m + r)) for m, r in zip(means, reach, strict=True)]
 
 
-def _drawn(x: float, variance: float, found: Heterogeneity, confidence: float) -> Estimate:
-    own = found.tau2 / (found.tau2 + variance)
-    middle = own * x + (1 - own) * found.random
-    reach = float(ndtri((1 + confidence) / 2)) * sqrt(own * variance + ((1 - own) * found.random_se) ** 2)
-    return Estimate(middle, middle - reach, middle + reach)
+def _posterior(x: Vector, v: Vector) -> tuple[Vector, Vector]:
+    """Means and variances of the segments' effects, over every spread between them that may be (a row each)."""
+    spread, weight = _spreads(max(float(len(v) / (1 / v).sum()) ** 0.5, float(x.std(ddof=1))))
+    total = v + spread[:, None] ** 2
+    of_middle = 1 / (1 / total).sum(axis=1)
+    middle = of_middle * (1 / total @ x)
+    fit = 0.5 * (np.log(of_middle) - np.log(total).sum(axis=1) - ((x - middle[:, None]) ** 2 / total).sum(axis=1))
+    likely = weight * np.exp(fit - fit.max())
+    likely = likely / likely.sum()
+    own = spread[:, None] ** 2 / total
+    means = own * x + (1 - own) * middle[:, None]
+    inner = own * v + (1 - own) ** 2 * of_middle[:, None]
+    found = likely @ means
+    return found, likely @ (inner + (means - found) ** 2)
+
+
+def _spreads(scale: float) -> tuple[Vector, Vector]:
+    """Nodes and weights from none to `FARTHEST` times the scale, beyond which there is nothing to believe."""
+    points, weights = np.polynomial.legendre.leggauss(NODES)
+    return (points + 1) / 2 * FARTHEST * scale, weights

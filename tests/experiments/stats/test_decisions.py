@@ -93,12 +93,30 @@ def test_each_correction_gives_less_away_than_the_one_before() -> None:
     assert by == pytest.approx(stats.false_discovery_control(P_VALUES, method="by"))
 
 
-def test_segments_that_only_differ_by_chance_are_all_the_whole() -> None:
-    same = heterogeneity.shrunken([0.02, 0.021, 0.019], [1e-4] * 3, 0.95)
-    assert len({round(one.value, 12) for one in same}) == 1
+def test_segments_are_drawn_to_the_whole_as_far_as_their_data_are_thin() -> None:
+    thin = heterogeneity.shrunken([0.02, 0.03, 0.01], [1e-3] * 3, 0.95)
+    assert all(abs(one.value - 0.02) < 0.005 for one in thin)
     apart = heterogeneity.shrunken([0.2, -0.2, 0.0], [1e-4] * 3, 0.95)
     assert [one.value for one in apart] == pytest.approx([0.2, -0.2, 0.0], abs=0.01)
     assert heterogeneity.test([0.1], [1.0]) == Withheld(Reason.TOO_FEW_SEGMENTS)
+    (alone,) = heterogeneity.shrunken([0.1], [0.04], 0.95)
+    assert (alone.value, alone.high) == pytest.approx((0.1, 0.1 + 0.2 * 1.959963984540054))
+
+
+def test_drawn_in_segments_are_the_integral_over_mean_and_spread() -> None:
+    """Brute force on a grid of both, for the eight schools of Rubin (1981)."""
+    x = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
+    v = np.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0]) ** 2
+    middle, spread = np.linspace(-60, 80, 561)[:, None, None], np.linspace(0.05, 114, 1_140)[None, :, None]
+    total = v + spread**2
+    weight = np.exp(-0.5 * ((x - middle) ** 2 / total + np.log(total)).sum(axis=2))
+    weight /= weight.sum()
+    means = (spread**2 * x + v * middle) / total
+    expected = np.einsum("ms,msk->k", weight, means)
+    spreads = np.einsum("ms,msk->k", weight, spread**2 * v / total + (means - expected) ** 2)
+    for one, mean, variance in zip(heterogeneity.shrunken(list(x), list(v), 0.95), expected, spreads, strict=True):
+        assert one.value == pytest.approx(mean, abs=0.05)
+        assert (one.high - one.low) / 2 / 1.959963984540054 == pytest.approx(sqrt(variance), abs=0.05)
 
 
 def test_heterogeneity_alarms_as_seldom_as_promised() -> None:
