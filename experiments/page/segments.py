@@ -20,7 +20,8 @@ def section(results: Json, choice: Choice) -> Section:
         why = "This look compared no segments. Name slices (country, platform, visitor, …) in the plan."
         return Section("segments", "Segments", missing=why)
     metric, arm = chosen_metric(results, choice), chosen_arm(results, choice)
-    own = [s for s in results["segments"] if (s["metric"], s["arm"]) == (metric["metric"], arm)]
+    mine = [s for s in results["segments"] if (s["metric"], s["arm"]) == (metric["metric"], arm)]
+    own = sorted(mine, key=lambda s: not _is_told(s))
     tests = [h for h in results["heterogeneity"] if (h["metric"], h["arm"]) == (metric["metric"], arm)]
     pages = max(1, -(-len(own) // PAGE))
     at = min(max(choice.rows, 1), pages)
@@ -31,8 +32,8 @@ def section(results: Json, choice: Choice) -> Section:
         "Segments",
         sentence=_sentence(results),
         switches=switches,
-        pictures=[_picture(metric, arm, results, shown, own)] if own else [],
-        tables=[_tests(tests, metric), _table(metric, shown)],
+        pictures=[_picture(metric, arm, results, shown, own)] if any(map(_is_told, shown)) else [],
+        tables=[*([_tests(tests, metric)] if tests else []), _table(metric, shown)],
     )
 
 
@@ -73,6 +74,10 @@ def _picture(metric: Json, arm: str, results: Json, shown: list[Json], own: list
     )
     chart = charts.intervals(rows, title="Lift")
     return Picture("segments", f"“{metric['name']}” of {name} by segment", chart, [_csv(s) for s in own], caption)
+
+
+def _is_told(segment: Json) -> bool:
+    return stored.is_given(segment["shrunken"])
 
 
 def _interval(metric: Json, segment: Json) -> charts.Interval:

@@ -31,7 +31,7 @@ class Impression:
 
 @dataclass(frozen=True, slots=True)
 class Garment:
-    """One item of a campaign. Features are hashed by the publisher; the first stands for a category."""
+    """One item of a campaign. Features are hashed by the publisher; the last stands for a category."""
 
     campaign: str
     item: int

@@ -49,7 +49,7 @@ def make_items(garments: Sequence[Garment], listed_at: datetime) -> None:
         {
             "key": item_key(garment.campaign, garment.item),
             "title": f"Item {garment.item}, {garment.campaign}",
-            "category": f"category-{garment.features[0][:6]}",  # hashed by the publisher: a name of its own it has not
+            "category": f"category-{garment.features[2][:6]}",  # the coarsest, hashed by the publisher
             "tags": [garment.campaign],
             "listed_at": listed_at,
         }
