@@ -1,0 +1,7 @@
+"""Every simulation, in the order of the table."""
+
+from tests.statistics import beliefs, many_looks, one_look, split_and_several
+from tests.statistics.promises import SIMULATIONS
+
+MODULES = (one_look, many_looks, split_and_several, beliefs)
+ORDER = tuple(SIMULATIONS)
