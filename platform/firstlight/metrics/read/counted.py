@@ -25,7 +25,7 @@ def counted(events: ibis.Table, layout: Layout, exposures: Exposures, *, each: b
         within(events["at"], since, exposures.end),
     )
     worth = rows["value"].cast("float64")  # before any arithmetic: products of integers wrap on Spark
-    signed = rows["type"].isin(MONEY_BACK).ifelse(-worth, worth)
+    gave_back = rows["type"].isin(MONEY_BACK)
     found = rows.select(
         who=rows[exposures.unit],
         happened_at=rows["at"],
@@ -33,7 +33,8 @@ def counted(events: ibis.Table, layout: Layout, exposures: Exposures, *, each: b
         day_of=rows["day"],
         currency=rows["currency"],
         worth=worth,
-        signed=signed,
+        gave_back=gave_back,
+        signed=gave_back.ifelse(-worth, worth),
         **{f"segment_{one.key}": _segment(rows, one.field) for one in _event_slices(exposures)},
         **{f"v{i}": _met(rows, side.source.field) for i, side in enumerate(layout.sides) if side.is_distinct},
         **{f"c{i}": _counts(rows, side.events, side.source) for i, side in enumerate(layout.sides) if each},

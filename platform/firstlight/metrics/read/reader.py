@@ -142,8 +142,11 @@ class Reader:
         return found
 
     def _scenarios(self) -> dict[str, dict[tuple[str, str], Moments]]:
-        found = self._parts("scenario") if self.parts else {}
-        return {key: {(str(where), arm): m for (where, arm), m in cells.items()} for key, cells in found.items()}
+        found, names = self._parts("scenario") if self.parts else {}, self.read.scenarios
+        return {
+            key: {(str(where) if names is None else names[where], arm): m for (where, arm), m in cells.items()}
+            for key, cells in found.items()
+        }
 
     def _ages(self) -> dict[str, dict[tuple[int, str], Moments]]:
         """Of units that lived through the whole day; the others' part of it is left out."""

@@ -26,6 +26,7 @@ class Sums:
     first: ibis.Table  # id, unit, arm, exposed_at, day, segments, of every exposed unit
     units: ibis.Table  # the same with its sums
     joined: ibis.Table  # the events behind them
+    scenarios: Sequence[str] | None  # what the numbers in `joined` stand for; None: names stand there
 
 
 Keep = Callable[[ibis.Table], ibis.Table]
@@ -43,11 +44,16 @@ def sums(
     keep: Keep = as_it_is,
     keep_events: Keep = as_it_is,
     parts: bool = False,
+    scenarios: Sequence[str] | None = None,
 ) -> Sums:
-    """`parts`: every sum both local and everywhere. `keep` may compute a table at once, to be read several times."""
+    """`parts`: every sum both local and everywhere. `keep` may compute a table at once, to be read several times.
+
+    `scenarios` are all there are, for numbers instead of their names where events are kept.
+    """
     exposed = first_exposures(events, exposures, layout.hours)
     first = keep(exposed.mutate(id=ibis.row_number().cast("int32")))
-    joined = keep_events(_joined(first, counted(events, layout, exposures, each=False), layout, exposures))
+    rows = counted(events, layout, exposures, each=False)
+    joined = _told(keep_events(_joined(first, rows, layout, exposures, scenarios)), layout)
     told = first.drop(*(f"until_{hours}" for hours in layout.hours))
     table = told.left_join(_summed(joined, layout, exposures, parts), "id").drop("id_right")
     for extra in (*_distinct(joined, layout, exposures), *_funnels(joined, layout, exposures)):
@@ -59,37 +65,61 @@ def sums(
         is_new=returns.ifelse(0.0, 1.0),
         visitor=returns.ifelse("returning", "new"),
     )
-    return Sums(told, units, joined)
+    return Sums(told, units, joined, scenarios)
 
 
-def _joined(first: ibis.Table, rows: ibis.Table, layout: Layout, exposures: Exposures) -> ibis.Table:
+def _joined(
+    first: ibis.Table, rows: ibis.Table, layout: Layout, exposures: Exposures, scenarios: Sequence[str] | None
+) -> ibis.Table:
     """Events of exposed units from `pre_days` before their exposure on; `before` marks the earlier ones.
 
-    `after0` and `earlier0` have the marks of the sides that an event counts for in time, or as their past.
+    `marks0` has the sides that an event counts for in time, or as their past. Narrow, for there are many: four times
+    the events in a table twice as wide would not fit into the memory of one analysis.
     """
     since = first.exposed_at - ibis.interval(days=exposures.pre_days) if exposures.pre_days else first.exposed_at
     start = first.mutate(since=since)
     met = start.join(rows, (start.unit == rows.who) & (rows.happened_at >= start.since))
     before = met.happened_at < met.exposed_at
-    extra: dict[str, Any] = {}
-    for block in layout.blocks:
-        extra[f"after{block}"] = before.ifelse(ibis.literal(0, "int64"), _in_time(met, layout, block))
-        extra[f"earlier{block}"] = before.ifelse(met[f"marks{block}"], ibis.literal(0, "int64"))
+    extra: dict[str, Any] = {
+        f"marks{block}": before.ifelse(met[f"marks{block}"], _in_time(met, layout, block)) for block in layout.blocks
+    }
+    if any(side.worth == "priced" for side in layout.sides):
+        extra["priced"] = met.priced
+    if any(side.worth == "signed" for side in layout.sides):
+        extra["gave_back"] = met.gave_back
     if exposures.ages:
-        extra["age"] = met.happened_at.delta(met.exposed_at, unit="second") // DAY
+        extra["age"] = (met.happened_at.delta(met.exposed_at, unit="second") // DAY).cast("int16")
     if layout.funnels:
         extra |= {name: met[name] for name in met.columns if name == "happened_at" or name.startswith("until_")}
-    worths = {"worth", *(side.worth for side in layout.sides if side.worth)}
     return met.select(
         "id",
         "arm",
-        "scenario",
-        *sorted(worths),
+        "worth",
         *(name for name in rows.columns if name.startswith(("segment_", "v", "t"))),
+        scenario=met.scenario if scenarios is None else _numbered(met.scenario, scenarios),
         here=met.scenario.isin(exposures.scenarios),
         before=before,
         **extra,
     )
+
+
+def _numbered(scenario: Any, scenarios: Sequence[str]) -> Any:
+    numbers = [(name, ibis.literal(i, "int8")) for i, name in enumerate(scenarios)]
+    return scenario.cases(*numbers).cast("int8") if numbers else ibis.null("int8")
+
+
+def _told(joined: ibis.Table, layout: Layout) -> ibis.Table:
+    """With what each of the sums asks for: an engine works it out once, not in every one of them."""
+    nothing = ibis.literal(0, "int64")
+    found: dict[str, Any] = {}
+    for block in layout.blocks:
+        marks, before = joined[f"marks{block}"], joined.before
+        when = {"after": before.ifelse(nothing, marks), "earlier": before.ifelse(marks, nothing)}
+        found |= {f"{name}{block}": asked for name, asked in when.items()}
+        found |= {f"here_{name}{block}": joined.here.ifelse(asked, nothing) for name, asked in when.items()}
+    if "gave_back" in joined.columns:
+        found["signed"] = joined.gave_back.ifelse(-joined.worth, joined.worth)
+    return joined.mutate(**found)
 
 
 def _in_time(met: ibis.Table, layout: Layout, block: int) -> Any:
@@ -128,20 +158,13 @@ def _added(layout: Layout) -> Iterator[tuple[int, Side]]:
 def _summed(joined: ibis.Table, layout: Layout, exposures: Exposures, parts: bool) -> ibis.Table:
     """One row per unit that did anything."""
     idle = reduce(and_, (joined[f"after{block}"] == 0 for block in layout.blocks), ~joined.before)
-    joined = _with_local(joined.filter(~idle), layout)
+    joined = joined.filter(~idle)
     found: dict[str, Any] = {"seen": joined.count(where=joined.before)}
     for i, side in _added(layout):
         for place in _places(layout, i, exposures, parts):
             past, local = place.startswith("p"), place.endswith("l")
             found[f"{place}{i}"] = _sum(joined, side, _is_marked(joined, i, past=past, local=local))
     return joined.group_by("id").aggregate(**found)
-
-
-def _with_local(joined: ibis.Table, layout: Layout) -> ibis.Table:
-    """Marks of events in the experiment's scenarios: an engine asks for the scenario once, not in each of the sums."""
-    names = [f"{when}{block}" for when in ("after", "earlier") for block in layout.blocks]
-    nothing = ibis.literal(0, "int64")
-    return joined.mutate(**{f"here_{name}": joined.here.ifelse(joined[name], nothing) for name in names})
 
 
 def _places(layout: Layout, i: int, exposures: Exposures, parts: bool) -> list[str]:
