@@ -1,7 +1,7 @@
 """Every simulation, in the order of the table."""
 
-from tests.statistics import beliefs, many_looks, one_look, split_and_several
+from tests.statistics import beliefs, designs, many_looks, one_look, split_and_several
 from tests.statistics.promises import SIMULATIONS
 
-MODULES = (one_look, many_looks, split_and_several, beliefs)
+MODULES = (one_look, many_looks, split_and_several, beliefs, designs)
 ORDER = tuple(SIMULATIONS)
