@@ -15,7 +15,7 @@ FULL = 0.1  # lift from which on the colour is at its strongest
 
 def section(results: Json, choice: Choice) -> Section:
     arm = chosen_arm(results, choice)
-    found = [s for s in results["scenarios"] if s["arm"] == arm]
+    found = sorted((s for s in results["scenarios"] if s["arm"] == arm), key=lambda s: str(s["scenario"]))
     spilled = results["spill_over"]
     if not found and not spilled:
         why = "This look read one scenario only. Add scenarios to the plan, and their lifts stand side by side here."

@@ -21,7 +21,7 @@ def section(results: Json, choice: Choice) -> Section:
         return Section("segments", "Segments", missing=why)
     metric, arm = chosen_metric(results, choice), chosen_arm(results, choice)
     mine = [s for s in results["segments"] if (s["metric"], s["arm"]) == (metric["metric"], arm)]
-    own = sorted(mine, key=lambda s: not _is_told(s))
+    own = sorted(mine, key=lambda s: (s["slice"], not _is_told(s), str(s["segment"])))
     tests = [h for h in results["heterogeneity"] if (h["metric"], h["arm"]) == (metric["metric"], arm)]
     pages = max(1, -(-len(own) // PAGE))
     at = min(max(choice.rows, 1), pages)

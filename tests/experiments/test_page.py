@@ -175,7 +175,7 @@ def test_the_csv_has_all_segments_of_the_picture_not_only_its_page() -> None:
 def test_a_cell_has_colour_only_where_the_interval_leaves_0() -> None:
     for arm in ("din", "dien"):
         cells = drawn(scenarios.section(FOUND, Choice(arm=arm)), "scenarios")
-        given = [s for s in FOUND["scenarios"] if s["arm"] == arm]
+        given = sorted((s for s in FOUND["scenarios"] if s["arm"] == arm), key=lambda s: s["scenario"])
         for cell, s in zip(cells, given, strict=True):
             change = s["lift"]
             spans = "value" not in change or change["low"] <= 0 <= change["high"]
