@@ -1,10 +1,11 @@
-"""Special designs and readings: clusters, switchbacks, interleaving, guardrails, trends, interactions, strata, power."""
+"""Special designs and readings: interleaving, guardrails, trends, interactions, strata, spill-over, power."""
 
 import numpy as np
 from numpy.random import Generator
 from scipy.special import ndtr
 
 from experiments.stats import covariates, guardrails, interaction, power, preference, spillover, trend
+from experiments.stats.estimates import Estimate
 from experiments.stats.finish import Design, finish
 from experiments.stats.guardrails import Guardrail, State
 from experiments.stats.interaction import Interaction
@@ -44,7 +45,7 @@ def special(rng: Generator) -> list[Promise]:
         (spilt,) = spillover.split([here[0]], [here[1]], 1 - ALPHA)
         preferred = preference.sign_test(won := int(rng.binomial(301, 0.5)), 301 - won, 1 - ALPHA)
         assert isinstance(line, Trend) and isinstance(both, Interaction) and isinstance(preferred, Preference)
-        assert isinstance(after, covariates.Stratified) and isinstance(spilt.spill_over, spillover.Estimate)
+        assert isinstance(after, covariates.Stratified) and isinstance(spilt.spill_over, Estimate)
         trends.append(line.p < ALPHA)
         crossed.append(both.p < ALPHA)
         strata.append(2 * float(ndtr(-abs(after.effect / after.se))) < ALPHA)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from experiments.stats import boundaries, finish, mixtures, power, spending
-from experiments.stats.finish import AlwaysValid, Design, GroupSequential, Readings
+from experiments.stats.finish import AlwaysValid, Design, GroupSequential, Readings, Stack
 from tests.statistics import units
 from tests.statistics.one_look import covers
 from tests.statistics.promises import Promise, share, simulation
@@ -31,7 +31,7 @@ Flags = NDArray[np.bool_]
 class Course:
     """The same thousands of experiments at each of their looks."""
 
-    looks: tuple[tuple[units.Stack, units.Stack], ...]
+    looks: tuple[tuple[Stack, Stack], ...]
     n: tuple[int, ...]  # units an arm at each
 
     def read(self, i: int, sequence: GroupSequential | AlwaysValid | None) -> Readings:
@@ -47,7 +47,7 @@ class Course:
 
 
 def course(rng: Generator, runs: int, daily: Sequence[int], lift: float = 0.0) -> Course:
-    looks: list[tuple[units.Stack, units.Stack]] = []
+    looks: list[tuple[Stack, Stack]] = []
     for n in daily:
         new = [units.drawn(units.spend_with_past, rng, runs, n, effect) for effect in (0.0, lift)]
         looks.append(
@@ -109,7 +109,7 @@ def always_valid(rng: Generator) -> list[Promise]:
     days = course(rng, RUNS, [10, *[20] * 99])
     tuned = [AlwaysValid(400.0)] * len(days.n)
     read = [days.read(i, tuned[0]) for i in range(len(days.n))]
-    least_p = np.min([one.sequence_p for one in read], axis=0)
+    least_p = np.min([p for one in read if (p := one.sequence_p) is not None], axis=0)
     mixed = np.any([_mixed(one, 0.1 * TRUTH) < ALPHA for one in read[4::5]], axis=0)
     reaches = [boundaries.one_sided(2.0 * n, 400.0, ALPHA) for n in days.n]
     above = np.any([one.difference > z * one.se for one, z in zip(read, reaches, strict=True)], axis=0)

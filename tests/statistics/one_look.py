@@ -81,7 +81,7 @@ def _told(setting: Setting) -> Callable[[Generator], list[Promise]]:
     return simulate
 
 
-def covers(found: object, truth: float) -> NDArray[np.bool_]:
+def covers(found: object, truth: float | NDArray[np.float64]) -> NDArray[np.bool_]:
     """An interval without an end has nothing in it: it counts as a miss."""
     low, high = (np.asarray(getattr(found, end)) for end in ("low", "high"))
     inside: NDArray[np.bool_] = (low <= truth) & (truth <= high)
