@@ -13,6 +13,7 @@ from firstlight.metrics.definitions import Definition
 from firstlight.metrics.read import folded, sums
 from firstlight.metrics.read.exposed import MIXED, naive
 from firstlight.metrics.read.folded import Quantity
+from firstlight.metrics.read.quantiles import quantile
 from firstlight.metrics.read.sums import DAY, Keep, Layout, Sums
 from firstlight.metrics.read.values import Cells, Exposures, Quantile
 
@@ -223,8 +224,8 @@ class Reader:
 
     def _quantiles(self, one: Definition) -> dict[str, Quantile]:
         rows = self._ripe_rows(one)
-        found = {arm: _quantile(rows.filter(rows.arm == i), one.quantile or 0.5) for i, arm in enumerate(self.arms)}
-        return {arm: quantile for arm, quantile in found.items() if quantile is not None}
+        found = {arm: quantile(rows.filter(rows.arm == i), one.quantile or 0.5) for i, arm in enumerate(self.arms)}
+        return {arm: one for arm, one in found.items() if one is not None}
 
     def _ripe_rows(self, one: Definition) -> ibis.Table:
         """id, arm, value: of every ripe unit its sum, or of every single event of theirs what it is worth."""
@@ -260,19 +261,3 @@ def _filled(rows: ibis.Table) -> ibis.Table:
     """A sum over no event is 0."""
     named = [name for name in rows.columns if name[0] == "s" and name[1:].isdigit()]
     return rows.mutate(**{name: rows[name].fill_null(0).cast("float64") for name in named})
-
-
-def _quantile(rows: ibis.Table, share: float) -> Quantile | None:
-    """Of id, arm, value. None for fewer than two values."""
-    n = int(rows.count().to_pyarrow().as_py())
-    if n < 2:
-        return None
-    reach = 1.959963984540054 * (share * (1 - share) / n) ** 0.5
-    at = {"value": share, "low": max(share - reach, 0.0), "high": min(share + reach, 1.0)}
-    row = rows.aggregate(**{name: rows.value.quantile(q) for name, q in at.items()}).to_pyarrow().to_pylist()[0]
-    told = {name: float(x) for name, x in row.items()}
-    per_unit = rows.group_by("id", "arm").aggregate(
-        below=(rows.value <= told["value"]).sum().cast("float64"), one=rows.count().cast("float64")
-    )
-    (moments,) = folded.fold(per_unit, ["arm"], {"q": [Quantity("below"), Quantity("one")]})["q"].values()
-    return Quantile(n, share, told["value"], told["low"], told["high"], moments)
