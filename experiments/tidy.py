@@ -22,15 +22,19 @@ def _interval(*names: str) -> str:
 COLUMNS: tuple[Column, ...] = (
     *columns("text", "experiment"),
     *columns("integer", "look"),
-    *columns("time", "computed_at until"),
-    *columns("text", "verdict row metric metric_name role kind direction objective"),
+    *columns("time", "computed_at since until"),
+    *columns("text", "verdict failed_checks analysis spending correction"),
+    *columns("integer", "planned_days planned_units"),
+    *columns("text", "row metric metric_name role kind direction objective"),
     *columns("integer", "version"),
     *columns("text", "arm control slice segment scenario"),
     *columns("date", "day"),
     *columns("integer", "age units units_control immature"),
-    *columns("number", f"mean numerator denominator standard_error {_interval('difference', 'lift')}"),
+    *columns(
+        "number", f"weight mean mean_control numerator denominator standard_error {_interval('difference', 'lift')}"
+    ),
     *columns("text", "withheld"),
-    *columns("number", "p p_adjusted log10_p"),
+    *columns("number", "p p_adjusted log10_p information critical_z"),
     *columns("text", "in_force method"),
     *columns("number", "confidence margin"),
     *columns("text", "guardrail"),
@@ -48,39 +52,58 @@ def rows(
     results: Results, *, experiment: str, look: int, computed_at: datetime, until: datetime, segment: str = ""
 ) -> Iterator[Row]:
     """Of one look. With `segment` ("country" or "country:IN") only the rows of those segments."""
-    frame = {
-        "experiment": experiment,
-        "look": look,
-        "computed_at": computed_at,
-        "until": until,
-        "verdict": results["verdict"]["kind"],
-        "confidence": results["confidence"],
-        "control": results["control"],
-    }
-    parts = [_segments(results, segment)] if segment else _all(results)
+    frame = {"experiment": experiment, "look": look, "computed_at": computed_at, "until": until, **_frame(results)}
+    parts = [_segments(results, segment)] if segment else _all(results, look)
     for part in parts:
         yield from ({**frame, **row} for row in part)
 
 
-def _all(results: Results) -> list[Iterator[Row]]:
-    return [_whole(results), _days(results), _segments(results, ""), _scenarios(results), _ages(results)]
+def _frame(results: Results) -> Row:
+    """What every row of a look says: the verdict, and the plan that it was taken by."""
+    plan = results.get("plan") or {}
+    failed = [check["check"] for check in results.get("health", []) if not check["passed"]]
+    since = (results.get("window") or {}).get("start")
+    return {
+        "since": since and datetime.fromisoformat(since),
+        "verdict": results["verdict"]["kind"],
+        "failed_checks": " ".join(failed) or None,
+        **{name: plan.get(name) for name in ("analysis", "spending", "correction", "planned_days", "planned_units")},
+        "confidence": results["confidence"],
+        "control": results["control"],
+    }
 
 
-def _whole(results: Results) -> Iterator[Row]:
+def _all(results: Results, look: int) -> list[Iterator[Row]]:
+    return [_whole(results, look), _days(results), _segments(results, ""), _scenarios(results), _ages(results)]
+
+
+def _whole(results: Results, look: int) -> Iterator[Row]:
+    weights = {arm["key"]: arm.get("weight") for arm in results["arms"]}
+    spent = {(one["metric"], one["arm"]): one for one in results.get("sequence", []) if one["number"] == look}
     for metric in results["metrics"]:
         estimates = {one["arm"]: one for one in metric["estimates"]}
         control = next((arm for arm in metric["arms"] if arm["arm"] == results["control"]), None)
         for arm in metric["arms"]:
             row = {**_of_metric(results, metric), "row": "whole", **_level(arm), "arm": arm["arm"]}
+            row["weight"] = weights.get(arm["arm"])
             estimate = estimates.get(arm["arm"])
             if estimate is None:
                 yield row
             else:
-                yield row | {"units_control": control and control["units"]} | _estimate(estimate)
+                yield row | _beside(control) | _estimate(estimate) | _bound(spent.get((metric["metric"], arm["arm"])))
 
 
 def _level(arm: Mapping[str, Any]) -> Row:
     return {name: arm.get(name) for name in ("units", "mean", "numerator", "denominator", "standard_error")}
+
+
+def _beside(control: Mapping[str, Any] | None) -> Row:
+    return {"units_control": control["units"], "mean_control": control.get("mean")} if control else {}
+
+
+def _bound(spent: Mapping[str, Any] | None) -> Row:
+    """Of the group sequential plan: how far it is, and what |z| had to pass at this look."""
+    return {"information": spent["information"], "critical_z": spent["z"]} if spent else {}
 
 
 def _estimate(one: Mapping[str, Any]) -> Row:
@@ -153,6 +176,7 @@ def _segments(results: Results, asked: str) -> Iterator[Row]:
             "units": units.get("treatment"),
             "units_control": units.get("control"),
             "mean": _number(levels.get("treatment")),
+            "mean_control": _number(levels.get("control")),
             **_compared(one),
             **_spread("shrunken", one.get("shrunken")),
         }
