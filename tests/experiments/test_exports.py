@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from experiments import analysis, exports
+from experiments import analysis, exports, tidy
 from experiments.models import Arm, Experiment, ExperimentMetric, Look, MetricRole, Status
 from firstlight.catalog.models import Scenario
 from firstlight.exports import columns, formats
@@ -138,3 +139,21 @@ def test_before_the_first_look_there_is_nothing_to_export(bought: Any) -> None:
     Experiment.objects.create(key="draft", name="Draft")
     with pytest.raises(Refused, match="no look"):
         exports.check_look(Asked(experiment="draft"))
+
+
+def test_the_dictionary_has_every_column_of_results() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "exports.md").read_text().split("## Columns of `results`")[1]
+    named = set(re.findall(r"`([a-z0-9_*]+)`", page.split("\n## ")[0]))
+    starts = tuple(name[:-1] for name in named if name.endswith("_*"))
+    plain = {column.name.removesuffix("_low").removesuffix("_high") for column in tidy.COLUMNS}
+    known = named | {name for name in plain if name.startswith(starts)} | {"bayes"}
+    assert starts
+    assert plain - known == set()
+
+
+def test_an_arm_that_was_removed_since_is_still_in_the_export_of_its_look(bought: Any) -> None:
+    before = exported()
+    Arm.objects.filter(key="new").delete()
+    Experiment.objects.update(phase=2)
+    key = "unit"
+    assert sorted(exported(), key=lambda row: row[key]) == sorted(before, key=lambda row: row[key])
