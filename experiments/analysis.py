@@ -44,7 +44,7 @@ def look(experiment_id: int, *, at: datetime) -> Look:
     experiment = Experiment.objects.get(pk=experiment_id)
     definitions = asking.definitions_of(experiment)
     exposures = asking.exposures_of(experiment, definitions, at=at)
-    plan = Plan.of(experiment, exposures.window, definitions)
+    plan = Plan.of(experiment, exposures.window, definitions, asking.settled_at(experiment))
     basis = Basis(table.latest_batch(), experiment.status, experiment.phase, _digest(plan, definitions, exposures))
     last = experiment.looks.first()
     if last and last.results.get("basis") == basis.stored():
@@ -60,7 +60,7 @@ def look(experiment_id: int, *, at: datetime) -> Look:
 
 def _digest(plan: Plan, definitions: Sequence[Definition], exposures: Exposures) -> str:
     """Of all that was planned; not of the clock, for a window that grows with it is no change of plan."""
-    timeless = replace(plan, window=Window(plan.started_at, plan.started_at))
+    timeless = replace(plan, window=Window(plan.started_at, plan.started_at), settled_at=None)
     asked = (exposures.scenarios, exposures.pre_days, exposures.slices)
     return hashlib.sha256(repr((timeless, definitions, asked)).encode()).hexdigest()
 

@@ -57,8 +57,18 @@ def read(plan: Plan, given: Given, *, at: datetime) -> dict[str, Any]:
         **_parts(plan, given, here, found, balanced.off),
         "interactions": crossed,
         "sequence": _sequence(given, here, found),
-        "verdict": {"kind": decided.kind.value, "sentence": decided.sentence, "reasons": list(decided.reasons)},
+        "verdict": {
+            "kind": decided.kind.value,
+            "sentence": decided.sentence,
+            "reasons": [*decided.reasons, *_settled(plan, at)],
+        },
     }
+
+
+def _settled(plan: Plan, at: datetime) -> list[str]:
+    if plan.settled_at is None or plan.stopped_at or at <= plan.settled_at:
+        return []
+    return [f"Read as of the end of its plan: units that came after {plan.settled_at:%-d %B %Y, %H:%M} do not count."]
 
 
 def _parts(

@@ -62,11 +62,9 @@ def _covariates(rows: Sequence[Row], balanced: Balance) -> health.Check:
 
 
 def _immature(given: Given) -> health.Check:
-    """By the metric with most of them."""
-    still = [
-        (sum(cells.immature.values()), sum(m.n for m in cells.by_day.values())) for cells in given.metrics.values()
-    ]
-    return health.immature(*max(still, default=(0, 0)))
+    """By the metric with most of them; some metrics count such units, others wait for them."""
+    open_ = max((sum(cells.immature.values()) for cells in given.metrics.values()), default=0)
+    return health.immature(open_, max(0, sum(given.units.values()) - open_))
 
 
 def _low_power(rows: Sequence[Row]) -> health.Check:

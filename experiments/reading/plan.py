@@ -71,9 +71,16 @@ class Plan:
     phase_started_at: datetime | None = None  # None: with the experiment
     cluster: str = ""
     shipped_arm: str = ""  # shipped, with units held back to watch the long run
+    settled_at: datetime | None = None  # the look that was the plan's last; what came later is not counted
 
     @classmethod
-    def of(cls, experiment: "Experiment", window: Window, definitions: Sequence[Definition]) -> "Plan":
+    def of(
+        cls,
+        experiment: "Experiment",
+        window: Window,
+        definitions: Sequence[Definition],
+        settled_at: datetime | None = None,
+    ) -> "Plan":
         """Of a started one, as it stands in the database; shares of units are those of the phase in force."""
         assert experiment.started_at is not None
         phase = experiment.phases.filter(number=experiment.phase).first()
@@ -102,6 +109,7 @@ class Plan:
             phase_started_at=phase.started_at if phase else None,
             cluster=experiment.cluster,
             shipped_arm=experiment.shipped_arm if is_watched else "",
+            settled_at=settled_at,
         )
 
     @property
@@ -152,16 +160,16 @@ class Plan:
         return (min(at, self.stopped_at or at) - self.started_at) / timedelta(days=1)
 
     def information(self, at: datetime, units: int) -> float:
-        """Share of what the plan shall bring that has come by then: of its units, or else of its time.
+        """Share of what the plan shall bring that has come by then: of its time, and of its units where it names them.
 
-        Over 1 past the plan. By time the earlier looks weigh less than their units do as a rule, for most units come
-        early; the bounds err to the safe side then, for statistics are more alike than they take them to be.
+        The lesser of the two, for a plan is over when both have come; over 1 past it. By time the earlier looks weigh
+        less than their units do as a rule, for most units come early; the bounds err to the safe side then, for
+        statistics are more alike than they take them to be.
         """
-        if self.planned_units:
-            return units / self.planned_units
         begun = self.phase_started_at or self.started_at
         span = max(self.ends_at - begun, timedelta(days=1))
-        return (min(at, self.stopped_at or at) - begun) / span
+        of_time = (min(at, self.stopped_at or at) - begun) / span
+        return min(of_time, units / self.planned_units) if self.planned_units else of_time
 
 
 def _arms(experiment: "Experiment", weights: dict[str, float]) -> tuple[PlannedArm, ...]:

@@ -66,7 +66,7 @@ def beta_binomial(
     below_c, below_t = betainc(*c, x), betainc(*t, x)
     wins = float(weight @ (density * (1 - below_t)))
     loss = float(weight @ (below_t * (1 - below_c)))
-    return Chances(wins, loss, c[0] / sum(c), t[0] / sum(t))
+    return Chances(min(1.0, max(0.0, wins)), loss, c[0] / sum(c), t[0] / sum(t))  # quadrature may err by 1e-11
 
 
 def _posterior(arm: tuple[int, int], prior: tuple[float, float]) -> tuple[float, float]:

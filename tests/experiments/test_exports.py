@@ -67,7 +67,7 @@ def exported(**wanted: Any) -> list[dict[str, Any]]:
     asked = Asked(**{"experiment": "ranker", **wanted})
     source = checked("units", asked)
     found = source.read(asked)
-    rows = pa.Table.from_batches(found.batches, columns.schema(source.columns(asked))).to_pylist()
+    rows: list[dict[str, Any]] = pa.Table.from_batches(found.batches, columns.schema(source.columns(asked))).to_pylist()
     assert len(rows) == found.total
     return rows
 

@@ -117,6 +117,30 @@ def test_every_look_spends_and_the_next_one_knows_it() -> None:
     assert [step["number"] for step in third.results["sequence"]] == [3]  # all units are dealt anew
 
 
+def test_past_the_last_look_of_its_plan_nobody_counts_any_more() -> None:
+    """All that could be spent is spent: later units at the same bound would be more chances to err."""
+    experiment = planned(planned_days=5)
+    rows, _ = shop(0.0)
+    arrive(1, rows)
+    last = analysis.look(experiment.pk, at=START + 5 * DAY + timedelta(hours=1))
+    late = [exposure(f"late{u}", "new", 6 * DAY) for u in range(300)]
+    late += [event("order", f"late{u}", 6 * DAY + timedelta(hours=1), value=10) for u in range(300)]
+    arrive(2, late)
+    later = analysis.look(experiment.pk, at=START + 8 * DAY)
+    assert later.number == 2
+    assert one(later)["p"] == pytest.approx(one(last)["p"])
+    assert [arm["units"] for arm in later.results["arms"]] == [arm["units"] for arm in last.results["arms"]]
+    assert "Read as of the end of its plan" in later.results["verdict"]["reasons"][-1]
+    assert not analysis.is_open(experiment)
+    always = planned("always", planned_days=5, analysis="always_valid")
+    arrive(3, [{**row, "experiment": "always"} for row in [*rows, *late] if row["type"] == "exposure"])
+    before = analysis.look(always.pk, at=START + 6 * DAY)
+    arrive(4, [event("click", "stranger", 7 * DAY)])
+    after = analysis.look(always.pk, at=START + 8 * DAY)
+    assert [arm["units"] for arm in before.results["arms"]] == [N, N]
+    assert [arm["units"] for arm in after.results["arms"]] == [N, N + 300]
+
+
 def test_the_split_is_held_against_the_weights_of_the_phase_in_force() -> None:
     experiment = planned()
     rows = [exposure(f"u{i}", "new" if i % 4 == 0 else "old", DAY) for i in range(800)]

@@ -132,6 +132,7 @@ def test_less_is_better_turns_the_verdict_and_no_figure(raw: Raw) -> None:
     (up,), (down,) = more["metrics"][0]["estimates"], less["metrics"][0]["estimates"]
     chances = [one.pop("bayes")["chance_to_win"] for one in (up, down)]  # to win is what is wanted
     assert sum(chances) == pytest.approx(1)
+    assert sum(one["others"].pop("counts")["chance_to_win"] for one in (up, down)) == pytest.approx(1)
     assert up == down
 
 
