@@ -11,7 +11,7 @@ from firstlight.kernel.moments import Moments
 SEEDS = st.integers(0, 10_000)
 
 
-def samples(seed: int) -> list[np.ndarray]:  # type: ignore[type-arg]
+def samples(seed: int) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     past = [rng.gamma(2, 1, n) for n in rng.integers(20, 200, 2)]
     return [np.column_stack([p * 0.7 + rng.gamma(2, 1, len(p)) + 1, p]) for p in past]

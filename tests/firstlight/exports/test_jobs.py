@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from firstlight.accounts.models import AuditEntry, User
-from firstlight.exports import jobs, sources, tasks
+from firstlight.exports import formats, jobs, sources, tasks
 from firstlight.exports.columns import batches, columns
 from firstlight.exports.formats import Format
 from firstlight.exports.models import Job, State
@@ -33,7 +33,9 @@ def numbers(monkeypatch, settings, tmp_path):
         seen.append(asked)
         return Rows(batches(NUMBERS, ({"n": i} for i in range(12_000))), 12_000)
 
-    made = Source("numbers", lambda _: NUMBERS, frozenset({"experiment", "pseudonyms"}), frozenset({"experiment"}), check, read)
+    made = Source(
+        "numbers", lambda _: NUMBERS, frozenset({"experiment", "pseudonyms"}), frozenset({"experiment"}), check, read
+    )
     monkeypatch.setattr(sources, "sources", lambda: {"numbers": made})
     return seen
 
@@ -98,14 +100,14 @@ def test_the_trail_tells_who_took_what_and_who_asked_is_told(numbers):
 def test_progress_is_noted_while_it_runs(numbers, monkeypatch):
     monkeypatch.setattr(jobs, "NOTE_EVERY", 0.0)
     noted = []
-    plain = jobs.formats.stream
+    plain = formats.stream
 
     def watched(*about):
         for chunk in plain(*about):
             noted.append(Job.objects.get().rows_done)
             yield chunk
 
-    monkeypatch.setattr(jobs.formats, "stream", watched)
+    monkeypatch.setattr(formats, "stream", watched)
     done()
     assert noted[0] == 0
     assert 0 < noted[-1] < 12_000
@@ -119,7 +121,7 @@ def test_a_worker_that_dies_leaves_no_file_and_the_next_one_begins_anew(numbers,
         yield b"n\n0\n"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(jobs.formats, "stream", dies)
+    monkeypatch.setattr(formats, "stream", dies)
     with pytest.raises(KeyboardInterrupt):
         jobs.run(job.key, at=NOW)
     job.refresh_from_db()
@@ -139,7 +141,7 @@ def test_a_job_that_is_over_is_not_written_again(numbers):
 
 
 def test_more_rows_than_a_sheet_holds_fail_in_words(numbers, monkeypatch):
-    monkeypatch.setattr(jobs.formats, "ROWS_OF_A_SHEET", 100)
+    monkeypatch.setattr(formats, "ROWS_OF_A_SHEET", 100)
     job = done(Format.XLSX)
     assert job.state == State.FAILED
     with pytest.raises(jobs.NoFile, match="choose CSV or Parquet"):
@@ -149,7 +151,7 @@ def test_more_rows_than_a_sheet_holds_fail_in_words(numbers, monkeypatch):
 
 def test_a_fault_of_ours_ends_the_job_and_reaches_the_log(numbers, monkeypatch):
     job = ask()
-    monkeypatch.setattr(jobs.formats, "stream", lambda *_: 1 / 0)
+    monkeypatch.setattr(formats, "stream", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         tasks.write(key=job.key)
     job.refresh_from_db()
