@@ -29,11 +29,14 @@ def events(window: Window, *, until_batch: int | None = None) -> Iterator[Any]:
 
 
 def batches(rows: ibis.Table, size: int) -> Iterator[pa.RecordBatch]:
-    """The rows as Arrow batches of at most `size`, as they are computed: the engine's own reader, within `events`.
+    """The rows as Arrow batches of at most `size`, by the engine's own reader, within `events`.
 
-    Ibis 12 asks DuckDB for a reader by a name that DuckDB 2 has dropped.
+    Ibis 12 asks DuckDB for a reader by a name that DuckDB 2 has dropped. They are kept as a table first, which spills
+    to disk: Ibis hands over tables of ours that the rows stand on (rates, categories) only when it runs a query itself.
     """
-    yield from rows.get_backend().con.sql(str(ibis.to_sql(rows))).to_arrow_reader(size)
+    backend = rows.get_backend()
+    kept = backend.create_table(ibis.util.gen_name("batches"), rows, temp=True)
+    yield from backend.con.sql(str(ibis.to_sql(kept))).to_arrow_reader(size)
 
 
 def _connection() -> Any:

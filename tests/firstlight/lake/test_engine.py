@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import ibis
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
@@ -137,3 +138,14 @@ def test_a_reader_keeps_its_files_while_others_are_compacted_away() -> None:
         opened.vacuum(retention_hours=7 * 24, dry_run=False)
         assert events.count().to_pyarrow().as_py() == 3
     assert len(read(window(AT, hours=1))) == 3
+
+
+def test_batches_may_stand_on_tables_of_ours(settings: LazySettings, tmp_path: Path) -> None:
+    """Rates and categories are handed in from memory."""
+    settings.LAKE_URL = (tmp_path / "lake").as_uri()
+    table.append(1, pa.Table.from_pylist([FULL], schema=EVENTS))
+    named = ibis.memtable({"item": [FULL["item_id"]], "category": ["dress"]})
+    with engine.events(Window(AT.replace(tzinfo=UTC), AT.replace(tzinfo=UTC) + timedelta(hours=1))) as events:
+        rows = events.inner_join(named, events.item_id == named.item).select("item_id", "category")
+        (found,) = (batch for batch in engine.batches(rows, 100) if batch.num_rows)
+    assert found.to_pylist() == [{"item_id": FULL["item_id"], "category": "dress"}]
