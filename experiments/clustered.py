@@ -141,8 +141,7 @@ def _worth(rows: ibis.Table, i: int, side: Side) -> Any:
     counts = rows[f"c{i}"].fill_null(False)
     if side.source.adds == "count":
         return counts.cast("float64")
-    value = rows.priced if side.priced else rows.signed if side.source.adds == "net" else rows.worth
-    return counts.ifelse(value, 0.0)
+    return counts.ifelse(rows[side.worth], 0.0)
 
 
 def _sides(one: Definition, layout: Layout) -> dict[str, str]:

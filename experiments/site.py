@@ -45,8 +45,7 @@ def _worth(rows: ibis.Table, i: int, side: Side) -> Any:
     """What an event adds, 0 where it does not count."""
     if side.source.adds == "count":
         return rows[f"c{i}"].cast("float64")
-    value = rows.priced if side.priced else rows.signed if side.source.adds == "net" else rows.worth
-    return rows[f"c{i}"].ifelse(value, 0.0)
+    return rows[f"c{i}"].ifelse(rows[side.worth], 0.0)
 
 
 def _share(row: Mapping[str, Any], n: int, covered: float) -> float | None:

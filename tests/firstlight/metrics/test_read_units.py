@@ -373,21 +373,24 @@ def test_money_is_worth_the_rate_of_its_day() -> None:
     table = [(currency, day, RATES[(currency, i % 2)]) for i, day in enumerate(days) for currency in ("INR", "NPR")]
     rates = pa.table(dict(zip(("currency", "day", "rate"), map(list, zip(*table, strict=True)), strict=True)))
     worth = {(currency, day): rate for currency, day, rate in table}
-    one = Definition("usd", "mean", Source("order", "net"), in_scenario=False, currency="USD")
-    found = measure(ibis.memtable(reference.table(ROWS)), [one], replace(EXPOSURES, rates=rates, slices=(), ages=0))
+    net = Definition("net", "mean", Source("order", "net"), in_scenario=False, currency="USD")
+    back = Definition("back", "mean", Source("refund", "value"), in_scenario=False, currency="USD")
+    asked = replace(EXPOSURES, rates=rates, slices=(), ages=0)
+    found = measure(ibis.memtable(reference.table(ROWS)), [net, back], asked)
 
-    def usd(unit: Unit) -> float:
+    def usd(unit: Unit, signs: dict[str, int]) -> float:
         return sum(
-            (1 if row["type"] == "order" else -1) * float(row["value"]) * worth[(row["currency"], row["at"].date())]
+            signs[row["type"]] * float(row["value"]) * worth[(row["currency"], row["at"].date())]
             for at, row in events_of(unit[0])
-            if row["type"] in ("order", "refund", "cancel") and unit[2] <= at < EXPOSURES.end
+            if row["type"] in signs and unit[2] <= at < EXPOSURES.end
         )
 
-    by_day: dict[tuple[str, date], list[float]] = {}
-    for u in exposed():
-        by_day.setdefault((u[1], u[2].date()), []).append(usd(u))
-    for key, values in by_day.items():
-        assert found.metrics["usd"].by_day[key].mean[0] == pytest.approx(np.mean(values))
+    for one, signs in ((net, {"order": 1, "refund": -1, "cancel": -1}), (back, {"refund": 1})):
+        by_day: dict[tuple[str, date], list[float]] = {}
+        for u in exposed():
+            by_day.setdefault((u[1], u[2].date()), []).append(usd(u, signs))
+        for key, values in by_day.items():
+            assert found.metrics[one.key].by_day[key].mean[0] == pytest.approx(np.mean(values))
 
 
 def test_moments_alone_are_those_of_the_whole(found: Measured) -> None:

@@ -88,12 +88,13 @@ def _categorised(rows: ibis.Table, exposures: Exposures) -> ibis.Table:
 
 
 def _priced(rows: ibis.Table, exposures: Exposures) -> ibis.Table:
-    """`priced`: its signed worth by the rate of its day; null without a rate."""
+    """`priced`: its worth by the rate of its day, `priced_net` with its sign; null without a rate."""
     if exposures.rates is None:
-        return rows.mutate(priced=ibis.null("float64"))
+        return rows.mutate(priced=ibis.null("float64"), priced_net=ibis.null("float64"))
     rates = ibis.memtable(exposures.rates.rename_columns(["of_currency", "of_day", "rate"]))
     with_rate = rows.left_join(rates, (rows.currency == rates.of_currency) & (rows.day_of == rates.of_day))
-    return with_rate.mutate(priced=with_rate.signed * with_rate.rate).drop("of_currency", "of_day", "rate")
+    priced = {"priced": with_rate.worth * with_rate.rate, "priced_net": with_rate.signed * with_rate.rate}
+    return with_rate.mutate(**priced).drop("of_currency", "of_day", "rate")
 
 
 def _counts(rows: ibis.Table, types: Sequence[str], source: Source) -> Any:

@@ -31,7 +31,10 @@ class Side:
         """Column of the events that is summed; None where they are counted."""
         if self.source.adds in ("count", "distinct"):
             return None
-        return "priced" if self.priced else "signed" if self.source.adds == "net" else "worth"
+        is_net = self.source.adds == "net"
+        if self.priced:
+            return "priced_net" if is_net else "priced"
+        return "signed" if is_net else "worth"
 
 
 @dataclass(frozen=True, slots=True)

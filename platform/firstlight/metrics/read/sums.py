@@ -83,8 +83,7 @@ def _joined(
     extra: dict[str, Any] = {
         f"marks{block}": before.ifelse(met[f"marks{block}"], _in_time(met, layout, block)) for block in layout.blocks
     }
-    if any(side.worth == "priced" for side in layout.sides):
-        extra["priced"] = met.priced
+    extra |= {name: met[name] for name in ("priced", "priced_net") if any(s.worth == name for s in layout.sides)}
     if any(side.worth == "signed" for side in layout.sides):
         extra["gave_back"] = met.gave_back
     if exposures.ages:
