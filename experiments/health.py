@@ -174,8 +174,11 @@ def outliers(found: Sequence[Carried]) -> Check:
     return Check("outliers", True, None, "No result hangs on the top 0.1 % of units.")
 
 
-def overlap(found: Sequence[tuple[str, float]]) -> Check:
-    """(other experiment, p of an interaction, corrected) of those that run in the same scenarios."""
+def overlap(found: Sequence[tuple[str, float]], others: Sequence[str] = ()) -> Check:
+    """(other experiment, p of an interaction, corrected) of those that run in the same scenarios, the `others`."""
+    if not found and others:
+        told = f"{words.listing([f'“{key}”' for key in others])} on the same units"
+        return Check("overlap", True, None, f"Too few units met each pair of arms of this and {told} to compare them.")
     if not found:
         return Check("overlap", True, None, "No other experiment runs on the same units.")
     other, p = min(found, key=lambda one: one[1])

@@ -6,13 +6,14 @@ from experiments.page.shapes import Cell, Section, Table, heads, row
 from experiments.page.stored import Json, arm_name, metric_name
 from firstlight.console import words
 
+NOBODY = "No other experiment ran on the same units, so nothing can interact."
 MOST = 30  # rows; the smallest p first
 
 
 def section(results: Json, choice: Choice) -> Section:
     found = results["interactions"]
     if not found:
-        why = "No other experiment ran on the same units, so nothing can interact."
+        why = next((c["sentence"] for c in results["health"] if c["check"] == "overlap"), NOBODY)
         return Section("interactions", "Interactions", missing=why)
     ranked = sorted(found, key=lambda i: (i.get("p_adjusted") is None, i.get("p_adjusted") or 0.0))
     return Section(

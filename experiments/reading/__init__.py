@@ -34,7 +34,7 @@ def read(plan: Plan, given: Given, *, at: datetime) -> dict[str, Any]:
     balanced = balance(plan, whole)
     found = rows(plan, whole, given, here, balanced.off)
     crossed = interactions(plan, given, whole)
-    failed = [*checks(plan, given, found, balanced, at), overlap(crossed)]
+    failed = [*checks(plan, given, found, balanced, at), overlap(crossed, given)]
     decided = verdict.decide(
         [finding(row) for row in found], failed, _progress(plan, here, units, at), plan.confidence, plan.question
     )

@@ -37,8 +37,8 @@ def checks(plan: Plan, given: Given, rows: Sequence[Row], balanced: Balance, at:
     ]
 
 
-def overlap(interactions: Sequence[Mapping[str, Any]]) -> health.Check:
-    return health.overlap([(one["experiment"], one["p_adjusted"]) for one in interactions])
+def overlap(interactions: Sequence[Mapping[str, Any]], given: Given) -> health.Check:
+    return health.overlap([(one["experiment"], one["p_adjusted"]) for one in interactions], list(given.crossed))
 
 
 def _by_segment(plan: Plan, given: Given) -> dict[tuple[str, str], list[int]]:

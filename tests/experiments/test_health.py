@@ -125,6 +125,7 @@ def test_experiments_that_change_each_other_are_named() -> None:
     assert "“prices”" in check.sentence
     assert health.overlap([("recall", 0.2)]).passed
     assert health.overlap([]).p is None
+    assert "“recall” and “prices” on the same units" in health.overlap([], ["recall", "prices"]).sentence
 
 
 def test_money_without_a_rate_is_named_by_metric() -> None:
