@@ -38,6 +38,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
 
 @admin.register(Campaign)
 class CampaignAdmin(SteppedAdmin[Campaign], AuditedAdmin[Campaign]):
+    says_when_empty = "A campaign shows new items in slots of a scenario and learns which are good. Make the first."
     form = CampaignForm
     list_display = ["titled", "scenario", "slots", "state", "started_at"]
     list_display_links = None

@@ -28,6 +28,9 @@ STATUS_TONES = dict.fromkeys(Status, "neutral") | {Status.RUNNING: "info", Statu
 
 @admin.register(Layer)
 class LayerAdmin(AuditedAdmin[Layer]):
+    says_when_empty = (
+        "A layer keeps experiments apart: no unit is in two of the same. Two that set one parameter need one."
+    )
     list_display = ["name", "key", "description"]
     search_fields = ["key", "name"]
     fields = [("name", "key"), "description"]
@@ -61,6 +64,7 @@ class LayerAdmin(AuditedAdmin[Layer]):
 
 @admin.register(Experiment)
 class ExperimentAdmin(ResultPages, SteppedExperiments, PreviewPages, AuditedAdmin[Experiment]):
+    says_when_empty = "Plan the first: who, which arms, what is measured. The form says what it could find."
     form = forms.ExperimentForm
     inlines = [planning.ArmInline, planning.MeasuredInline, planning.RampInline, planning.FurtherLayerInline]
     audited_children = ("arms", "measured", "ramp", "further_layers")

@@ -18,6 +18,8 @@ from experiments.steps.words import STEPS, Asked
 from firstlight.accounts.audited import actor
 from firstlight.accounts.confirmation import Step, SteppedAdmin, confirmed
 
+BARRED = frozenset({"schedule", "start"})  # by what failed in the checklist; a submission may still be talked about
+
 
 class SteppedExperiments(SteppedAdmin[Experiment]):
     """Every step of `STEPS` at its address."""
@@ -50,6 +52,7 @@ def _step(request: HttpRequest, row: Experiment, name: str, asked: Asked) -> Ste
         more = form.answers() if form else {}
         return getattr(lifecycle, name)(row.pk, actor=actor(request.user), at=timezone.now(), **more)
 
+    notes = _notes(row, name, asked) if request.method == "GET" else ()
     return Step(
         question=asked.question.format(name=row.name),
         consequence=asked.consequence,
@@ -59,7 +62,8 @@ def _step(request: HttpRequest, row: Experiment, name: str, asked: Asked) -> Ste
         refusals=(lifecycle.Unable,),
         stops=asked.stops,
         form=form,
-        notes=_notes(row, name, asked) if request.method == "GET" else (),
+        notes=notes,
+        is_barred=name in BARRED and any(state == "fail" for state, _ in notes),
         lands=_landing,
     )
 

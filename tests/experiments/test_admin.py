@@ -334,3 +334,9 @@ def test_looks_are_never_changed_by_reading_them(manager: Client) -> None:
     before = shop.look(row).results
     manager.get(at("results", row))
     assert Look.objects.get().results == before
+
+
+def test_an_empty_page_says_what_to_do(admin_client: Client) -> None:
+    page = admin_client.get("/admin/experiments/layer/").content.decode()
+    assert "No layers yet" in page and "A layer keeps experiments apart" in page and "New layer" in page
+    assert "Nothing matches" in admin_client.get("/admin/experiments/layer/?q=none").content.decode()

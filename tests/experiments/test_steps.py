@@ -102,6 +102,14 @@ def test_the_checklist_is_read_before_the_start(manager: Client) -> None:
     assert "It has no goal" in text and "fl-failed" in text and "No hypothesis is written" in text
 
 
+def test_what_cannot_start_is_not_offered_a_button_that_is_refused(manager: Client) -> None:
+    row = draft("ranker", scenario())
+    row.measured.all().delete()
+    page = manager.get(at("start", row)).content.decode()
+    assert "Put in order first what is marked red." in page and 'type="submit" class="fl-button fl-main"' not in page
+    assert 'type="submit" class="fl-button fl-main"' in manager.get(at("submit", row)).content.decode()
+
+
 def test_a_copy_leads_to_the_new_draft(manager: Client) -> None:
     row = at_state("decided")
     answer = manager.post(at("copy", row), {"key": "again", "name": ""})

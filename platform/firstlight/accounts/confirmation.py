@@ -31,6 +31,7 @@ class Step:
     stops: bool = False  # shown as a warning
     form: forms.Form | None = None  # what must be known besides; bound where the request is a POST
     notes: tuple[tuple[str, str], ...] = ()  # (ok, warn or fail, sentence): what to know before
+    is_barred: bool = False  # by what failed: the button is not offered
     lands: Callable[[Any], str] | None = None  # where to go with what `act` gave; None: back
 
 

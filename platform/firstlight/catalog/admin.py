@@ -12,6 +12,7 @@ from firstlight.catalog.models import Category, Item, Merchant, Scenario
 
 @admin.register(Scenario)
 class ScenarioAdmin(AuditedAdmin[Scenario]):
+    says_when_empty = "A scenario is a place of the shop: home feed, search, a product list. Make the first."
     list_display = ["name", "key", "what_happens", "created_at"]
     search_fields = ["key", "name"]
     fields = ["name", "key", "description"]
@@ -34,6 +35,7 @@ class _KeyFixed(AuditedAdmin[Item]):
 
 @admin.register(Item)
 class ItemAdmin(_KeyFixed):
+    says_when_empty = "Items come by PUT /api/v1/items/, up to 10,000 at once, or one by one here."
     list_display = ["key", "title", "merchant", "category", "cost", "in_stock", "listed_at"]
     list_filter = ["in_stock", "category"]
     list_select_related = ["merchant", "category"]

@@ -70,6 +70,7 @@ class AskForm(forms.ModelForm[Job]):
 
 @admin.register(Job)
 class JobAdmin(ModelAdmin[Job]):
+    says_when_empty = "Take away results, decisions or what every unit did; a large table is made in the background."
     form = AskForm
     list_display = ["what", "format", "asked_by", "asked_at", "progress", "file"]
     list_filter = ["state", "kind"]

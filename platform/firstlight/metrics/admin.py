@@ -134,6 +134,7 @@ class PasteForm(forms.Form):
 
 @admin.register(Rate)
 class RateAdmin(AuditedAdmin[Rate]):
+    says_when_empty = "Metrics of money in several currencies need a rate for each day: paste them above, or enter one."
     list_display = ["currency", "day", "per_unit"]
     list_filter = ["currency"]
     date_hierarchy = "day"

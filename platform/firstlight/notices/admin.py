@@ -27,6 +27,7 @@ else:
 
 @admin.register(Notice)
 class NoticeAdmin(ShownAdmin[Notice]):
+    says_when_empty = "Ramps, guardrails and health tell here what happened. Subscribe to have it as a letter."
     list_display = ["at", "kind", "subject", "sentence"]
     list_filter = ["kind"]
     search_fields = ["subject", "sentence"]
@@ -79,6 +80,7 @@ class DeliveryAdmin(ShownAdmin[Delivery]):
 
 @admin.register(Webhook)
 class WebhookAdmin(AuditedAdmin[Webhook]):
+    says_when_empty = "A webhook tells another system, signed, what is told here."
     list_display = ["name", "key", "url", "told_of", "enabled"]
     search_fields = ["key", "name", "url"]
     fields = [("name", "key"), "url", "kinds", "enabled"]
@@ -162,6 +164,7 @@ class WebhookAdmin(AuditedAdmin[Webhook]):
 class SubscriptionAdmin(AuditedAdmin[Subscription]):
     """Everybody subscribes themselves; only who manages people sees those of others."""
 
+    says_when_empty = "Choose what you want to be told by letter."
     list_display = ["user", "told_of"]
     fields = ["user", "kinds"]
 
