@@ -12,7 +12,7 @@ from django.db.models import Max
 from scipy.special import ndtri
 
 from experiments import traffic
-from experiments.models import Analysis, Experiment, Look, MetricRole
+from experiments.models import Analysis, Experiment, Look, MetricRole, Type
 from experiments.stats import power
 from firstlight.catalog.models import Scenario
 from firstlight.kernel.withheld import Reason, Withheld
@@ -122,12 +122,18 @@ def design_of(experiment: Experiment, *, target: float) -> Design:
     )
 
 
-def baseline_of(metric: str, scenarios: Collection[Scenario]) -> Baseline | Withheld:
-    """Of the newest look in one of these scenarios that measured the metric: its control.
+def baseline_of(metric: str, scenarios: Collection[Scenario], like: Experiment) -> Baseline | Withheld:
+    """Of the newest look in one of these scenarios that measured the metric on units as those of `like`: its control.
 
-    A standard error holds the variance of a unit, divided by their number, for every kind of metric alike.
+    A standard error holds the variance of a unit, divided by their number, for every kind of metric alike. A session
+    varies otherwise than a user, a cluster or a window of time otherwise than its units.
     """
-    measuring = Experiment.objects.filter(measured__metric__key=metric, scenarios__in=scenarios)
+    dealt = {"unit": like.unit, "cluster": like.cluster}
+    measuring = Experiment.objects.filter(measured__metric__key=metric, scenarios__in=scenarios, **dealt)
+    if like.type == Type.SWITCHBACK:
+        measuring = measuring.filter(type=Type.SWITCHBACK, switch_hours=like.switch_hours)
+    else:
+        measuring = measuring.exclude(type__in=(Type.SWITCHBACK, Type.INTERLEAVING))
     newest = measuring.aggregate(look=Max("looks__pk"))["look"]
     look = Look.objects.select_related("experiment").filter(pk=newest).first()
     found = next((one for one in look.results["metrics"] if one["metric"] == metric), None) if look else None

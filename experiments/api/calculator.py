@@ -171,7 +171,7 @@ def _baseline(experiment: Experiment, line: ExperimentMetric, asked: dict[str, A
     if given := asked.get("baseline"):
         base: Baseline | Withheld = Baseline(given["mean"], given["sd"], "given")
     else:
-        base = sizing.baseline_of(line.metric.key, list(experiment.scenarios.all()))
+        base = sizing.baseline_of(line.metric.key, list(experiment.scenarios.all()), experiment)
     if isinstance(base, Withheld):
         return base
     kept = base.saved if experiment.cuped else 0.0

@@ -10,6 +10,7 @@ from experiments.lifecycle.items import State
 from experiments.models import Experiment, ExperimentMetric, Layer, Look, Status
 from experiments.traffic import Seen
 from firstlight.accounts.models import AuditEntry
+from firstlight.catalog.models import Merchant
 from firstlight.console import words
 from firstlight.kernel.withheld import Reason, Withheld
 from firstlight.metrics.models import ScenarioMeasure
@@ -180,9 +181,9 @@ def measured_days(units: int, fresh: int) -> None:
         ScenarioMeasure.objects.create(scenario=scenario(), starts_at=starts_at, recall_source="", **{**blank, **seen})
 
 
-def known(mean: float, sd: float, n: int = 1000) -> None:
+def known(mean: float, sd: float, n: int = 1000, **fields: Any) -> None:
     """An A/A test has measured the goal."""
-    made = look(lifecycle.start(draft("aa", type="aa").pk, actor="pm", at=NOON), NOON + DAY)
+    made = look(lifecycle.start(draft("aa", **{"type": "aa", **fields}).pk, actor="pm", at=NOON), NOON + DAY)
     arm = {"arm": "control", "units": n, "mean": mean, "standard_error": sd / n**0.5}
     results = {**made.results, "control": "control"}
     results["metrics"] = [{"metric": "test-clicks", "arms": [arm], "estimates": []}]
@@ -208,8 +209,10 @@ def test_power_is_that_of_the_units_that_come_in_the_planned_days(sd: float, sta
     ("fields", "words"),
     [
         ({}, "how many units come is not known"),
-        ({"unit": "merchant_id"}, "counted in people, which says nothing of a A/B test by merchant"),
-        ({"type": "switchback"}, "says nothing of a Switchback by user"),
+        ({"unit": "merchant_id"}, "how many units come is not known"),
+        ({"type": "switchback"}, "no look has measured “test clicks” on windows of 24 hours in its scenarios yet"),
+        ({"type": "interleaving"}, "tells which ranker is preferred, not by how much"),
+        ({"cluster": "merchant_id"}, "how many clusters by merchant_id come is not known"),
     ],
 )
 def test_power_that_cannot_be_known_is_not_made_up(fields: dict[str, Any], words: str) -> None:
@@ -219,7 +222,26 @@ def test_power_that_cannot_be_known_is_not_made_up(fields: dict[str, Any], words
 
 def test_a_goal_that_nobody_has_measured_leaves_power_open() -> None:
     measured_days(1000, 500)
-    assert "no look has measured “test clicks” in its scenarios yet" in told(draft())["power"][1]
+    assert "no look has measured “test clicks” on units in its scenarios yet" in told(draft())["power"][1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "n", "named"),
+    [
+        ({"unit": "merchant_id"}, 400, "400 merchants"),
+        ({"type": "switchback", "switch_hours": 6}, 84, "84 windows of 6 hours"),
+    ],
+)
+def test_power_of_other_units_is_that_of_how_many_there_are(fields: dict[str, Any], n: int, named: str) -> None:
+    """Merchants as the catalogue has them, windows as the clock makes them; each by a look at the same kind."""
+    measured_days(1000, 500)
+    Merchant.objects.bulk_create(Merchant(key=f"m{i}") for i in range(400))
+    known(2.0, 1.0, **({"type": "aa"} | fields))
+    found = told(draft("mine", analysis="fixed", planned_days=21, **fields))["power"]
+    lift = 2.8015852 * (4 / n) ** 0.5 / 2.0
+    assert f"About {named} in 21 days would show a change of {words.percent(lift)} or more" in found[1]
+    other = told(draft("other", analysis="fixed", planned_days=21))["power"]
+    assert "no look has measured" in other[1]  # of people, who vary otherwise
 
 
 def test_the_reviewer_can_read_what_was_known_at_the_submission() -> None:
