@@ -59,7 +59,9 @@ def _measured(events: Any, experiment: Experiment, definitions: Sequence[Definit
     if not experiment.cluster or experiment.cluster == experiment.unit:
         return whole
     # Parts are counted over units, whose errors would be too small here.
-    return replace(whole, metrics=clustered.of_units(events, definitions, exposures, experiment.cluster), growth={})
+    clusters = clustered.of_units(events, definitions, exposures, experiment.cluster)
+    told = {key: replace(cells, unpriced=found.metrics[key].unpriced) for key, cells in clusters.items()}
+    return replace(whole, metrics=told, growth={})
 
 
 def _switched(events: Any, experiment: Experiment, definitions: Sequence[Definition], exposures: Exposures) -> Gathered:

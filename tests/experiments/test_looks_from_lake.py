@@ -255,6 +255,18 @@ def test_experiments_that_ran_on_the_same_units_are_crossed() -> None:
     assert next(c for c in look.results["health"] if c["check"] == "overlap")["passed"]
 
 
+def test_money_that_has_no_rate_is_told_and_decides_nothing() -> None:
+    Metric.objects.filter(key="value_per_unit").update(currency="USD", in_scenario=False)
+    experiment = planned(metrics=("orders_per_unit", "value_per_unit"))
+    rows, _ = shop()
+    arrive(1, [{**row, "currency": "INR"} if row["type"] == "order" else row for row in rows])
+    look = analysis.look(experiment.pk, at=START + 7 * DAY)
+    (money,) = (check for check in look.results["health"] if check["check"] == "money")
+    assert not money["passed"] and "No exchange rate for" in money["sentence"]
+    assert one(look, "value_per_unit")["difference"] == {"withheld": "money without an exchange rate"}
+    assert look.verdict == "cannot tell"
+
+
 def test_the_criterion_weighs_by_what_is_in_force_in_its_scenario() -> None:
     experiment = planned()
     home = Scenario.objects.get(key="home")

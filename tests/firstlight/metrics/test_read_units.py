@@ -393,6 +393,27 @@ def test_money_is_worth_the_rate_of_its_day() -> None:
             assert found.metrics[one.key].by_day[key].mean[0] == pytest.approx(np.mean(values))
 
 
+def test_money_without_a_rate_is_counted_and_not_lost_in_silence() -> None:
+    days = sorted({row["at"].date() for row in ROWS})
+    priced = [("INR", day, 0.012) for day in days[::2]]
+    rates = pa.table(dict(zip(("currency", "day", "rate"), map(list, zip(*priced, strict=True)), strict=True)))
+    known = {(currency, day) for currency, day, _ in priced}
+    here = Definition("here", "mean", Source("order", "net"), currency="USD", window_hours=48)
+    bare = Definition("bare", "mean", Source("order", "value"))
+    asked = replace(EXPOSURES, rates=rates, slices=(), ages=0)
+    found = measure(ibis.memtable(reference.table(ROWS)), [here, bare], asked).metrics
+    wanted = sum(
+        1
+        for unit in exposed()
+        for at, row in events_of(unit[0])
+        if row["type"] in ("order", "refund", "cancel")
+        and row["scenario"] in EXPOSURES.scenarios
+        and unit[2] <= at < min(unit[2] + timedelta(hours=48), EXPOSURES.end)
+        and (row["currency"], row["at"].date()) not in known
+    )
+    assert wanted > 0 and (found["here"].unpriced, found["bare"].unpriced) == (wanted, 0)
+
+
 def test_moments_alone_are_those_of_the_whole(found: Measured) -> None:
     alone = measure(ibis.memtable(reference.table(ROWS)), DEFINITIONS, EXPOSURES, parts=False)
     assert (alone.units, alone.mixed_units) == (found.units, found.mixed_units)

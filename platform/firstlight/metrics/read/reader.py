@@ -50,6 +50,7 @@ class Reader:
         segments, scenarios, ages, tops = self._segments(), self._scenarios(), self._ages(), self._tops()
         uncapped = self._each(["arm"], self._uncapped)
         quantiles = {one.key: self._quantiles(one) for one in self.definitions if one.kind == "quantile"}
+        unpriced = self._unpriced()
         return {
             one.key: Cells(
                 folded.columns(one, pre=self.pre),
@@ -63,6 +64,7 @@ class Reader:
                 self._named(uncapped[one.key]),
                 tops.get(one.key, {}),
                 quantiles.get(one.key, {}),
+                unpriced.get(one.key, 0),
             )
             for one in self.definitions
         }
@@ -221,6 +223,17 @@ class Reader:
         edges = row.to_pyarrow().to_pylist()[0]
         below = {key: value <= (edges[key] or 0.0) for key, value in values.items()}
         return {key: self._named(m) for key, m in folded.fold(self.kept, ["arm"], heavy, among=below).items()}
+
+    def _unpriced(self) -> dict[str, int]:
+        """Events that should have counted and had no rate on their day, after exposure and in time."""
+        joined, found = self.read.joined, {}
+        for one in self.definitions:
+            sides = [i for i in self.layout.metrics.get(one.key, ()) if self.layout.sides[i].priced]
+            lost = [sums.without_worth(joined, i, self.layout, local=one.in_scenario) for i in sides]
+            if lost:
+                found[one.key] = reduce(add, lost)
+        row = joined.aggregate(**found).to_pyarrow().to_pylist()[0] if found else {}
+        return {key: int(n or 0) for key, n in row.items()}
 
     def _quantiles(self, one: Definition) -> dict[str, Quantile]:
         rows = self._ripe_rows(one)

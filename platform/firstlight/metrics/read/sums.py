@@ -182,6 +182,12 @@ def single(joined: ibis.Table, i: int, layout: Layout, *, local: bool) -> ibis.T
     return worth.filter(worth.value.notnull())
 
 
+def without_worth(joined: ibis.Table, i: int, layout: Layout, *, local: bool) -> Any:
+    """How many events a side counts whose money has no rate."""
+    marked = _is_marked(joined, i, local=local)
+    return (marked & joined.worth.notnull() & joined[str(layout.sides[i].worth)].isnull()).sum()
+
+
 def _distinct(joined: ibis.Table, layout: Layout, exposures: Exposures) -> Iterator[ibis.Table]:
     """Counts of distinct values do not add over scenarios: they are counted for themselves."""
     sides = [i for i, side in enumerate(layout.sides) if side.is_distinct]
