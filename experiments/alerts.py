@@ -41,7 +41,7 @@ def after(look: Look) -> None:
 
 def alerts(results: Mapping[str, Any]) -> Iterator[Alert]:
     """All that is wrong or ready in these results. Pure."""
-    failed = {check["check"]: check for check in results["health"] if not check["passed"]}
+    failed = {check["check"]: check for check in results["health"] if check["passed"] is False}
     if split := next((check for name, check in failed.items() if name in SPLIT), None):
         units = {arm["key"]: arm["units"] for arm in results["arms"]}
         yield Alert(

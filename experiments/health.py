@@ -23,13 +23,18 @@ class Check:
     passed: bool
     p: float | None  # of those that are tests
     sentence: str
+    is_made: bool = True  # False: it could not be, and says nothing against what was found
+
+    @classmethod
+    def open(cls, check: str, sentence: str) -> "Check":
+        return cls(check, True, None, sentence, is_made=False)
 
 
 def sample_ratio(units: Sequence[int], weights: Sequence[float]) -> Check:
     """Chi-square at `ALARM` of the counts against the shares in force; control first in both."""
     p = p_value(units, weights)
     if isinstance(p, Withheld):
-        return Check("sample_ratio", True, None, "Too few units yet to check their split.")
+        return Check.open("sample_ratio", "Too few units yet to check their split.")
     split = " : ".join(words.count(n) for n in units)
     planned = " : ".join(words.percent(w) for w in weights)
     if p < ALARM:
@@ -51,7 +56,7 @@ def sample_ratio_segments(units: Mapping[tuple[str, str], Sequence[int]], weight
     """Of every (slice, segment), corrected for their number: a fault on one platform hides in the whole."""
     found = {at: p for at, counts in units.items() if not isinstance(p := p_value(counts, weights), Withheld)}
     if not found:
-        return Check("sample_ratio_segments", True, None, "No segment is large enough to check its split.")
+        return Check.open("sample_ratio_segments", "No segment is large enough to check its split.")
     (slice_, segment), least = min(found.items(), key=lambda one: one[1])
     p = min(1.0, least * len(found))
     if p < ALARM:
@@ -78,7 +83,7 @@ def exposures(days: Sequence[date], until: date) -> Check:
     Looks at running time only: nobody expects new units after the planned end.
     """
     if not days:
-        return Check("exposures", True, None, "No unit has met an arm yet.")
+        return Check.open("exposures", "No unit has met an arm yet.")
     if max(days) < until - timedelta(days=1):
         return Check("exposures", False, None, f"No new unit has come since {max(days):%d %B %Y}.")
     return Check("exposures", True, None, "New units came to the end.")
@@ -96,7 +101,7 @@ class Before:
 def pre_exposure(found: Sequence[Before]) -> Check:
     """An A/A test in the past of the same units, corrected for the number of comparisons."""
     if not found:
-        return Check("pre_exposure", True, None, "What units did before exposure was not read.")
+        return Check.open("pre_exposure", "What units did before exposure was not read.")
     worst = min(found, key=lambda one: one.p)
     p = min(1.0, worst.p * len(found))
     if p < ALARM:
@@ -114,7 +119,7 @@ def covariates(reductions: Mapping[str, float], off: Mapping[str, str]) -> Check
         told = words.listing([f"“{metric}” ({why})" for metric, why in off.items()])
         return Check("covariates", False, None, f"Not adjusted for the past: {told}.")
     if not reductions:
-        return Check("covariates", True, None, "Nothing is adjusted for what units did before exposure.")
+        return Check.open("covariates", "Nothing is adjusted for what units did before exposure.")
     most = max(reductions, key=lambda metric: reductions[metric])
     took = f"took {words.percent(reductions[most], 2)} of the variance of “{most}”"
     return Check("covariates", True, None, f"The adjustment for what units did before exposure {took}.")
@@ -141,10 +146,10 @@ def immature(open_: int, units: int) -> Check:
 def low_power(goal: str, detectable: float | None, past_sd: float | None, n_past: int) -> Check:
     """Can the plan find what past experiments found? `detectable` lift at 80 % power by the planned end."""
     if detectable is None:
-        return Check("low_power", True, None, "Too little data yet to say what the plan can detect.")
+        return Check.open("low_power", "Too little data yet to say what the plan can detect.")
     sees = f"By the planned end a lift of {words.percent(detectable)} in “{goal}” can be detected"
     if past_sd is None:
-        return Check("low_power", True, None, f"{sees}; there are too few past experiments to compare it with.")
+        return Check.open("low_power", f"{sees}; there are too few past experiments to compare it with.")
     usual = f"nearly all of {words.plural(n_past, 'past lift')} lie within ±{words.percent(RARE * past_sd)}"
     if detectable > RARE * past_sd:
         return Check("low_power", False, None, f"{sees} at best, but {usual}: it is too small to find what is usual.")
@@ -166,7 +171,7 @@ class Carried:
 def outliers(found: Sequence[Carried]) -> Check:
     """Do a few units carry what is clear? It is gone without them, or less than half is left."""
     if not found:
-        return Check("outliers", True, None, "Nothing is left out to see who carries the result.")
+        return Check.open("outliers", "Nothing is left out to see who carries the result.")
     for one in found:
         if one.is_apart and not one.is_apart_without and 2 * one.without * one.lift < one.lift**2:
             gone = f"{words.lift(one.lift)} with all units, {words.lift(one.without)} without the top 0.1 %"
@@ -178,7 +183,7 @@ def overlap(found: Sequence[tuple[str, float]], others: Sequence[str] = ()) -> C
     """(other experiment, p of an interaction, corrected) of those that run in the same scenarios, the `others`."""
     if not found and others:
         told = f"{words.listing([f'“{key}”' for key in others])} on the same units"
-        return Check("overlap", True, None, f"Too few units met each pair of arms of this and {told} to compare them.")
+        return Check.open("overlap", f"Too few units met each pair of arms of this and {told} to compare them.")
     if not found:
         return Check("overlap", True, None, "No other experiment runs on the same units.")
     other, p = min(found, key=lambda one: one[1])

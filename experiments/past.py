@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from experiments.lifecycle.ending import SHIPS_NOTHING
 from experiments.models import Decision, Experiment, Look, Status
 from firstlight.console import charts, words
 from firstlight.console.pictures import Picture, exported
@@ -142,8 +143,8 @@ def _interval(found: Mapping[str, Any] | None) -> Mapping[str, float] | None:
 
 
 def sentence(tests: Sequence[Test]) -> str:
-    """How many won: the share of decided tests that shipped."""
-    decided = [test.experiment.decision for test in tests if test.experiment.decision]
+    """How many won: the share of decided tests that shipped, of those that could."""
+    decided = [t.experiment.decision for t in tests if t.experiment.decision and t.experiment.type not in SHIPS_NOTHING]
     if not tests:
         return "No test that is over matches."
     if not decided:

@@ -61,7 +61,7 @@ def rows(
 def _frame(results: Results) -> Row:
     """What every row of a look says: the verdict, and the plan that it was taken by."""
     plan = results.get("plan") or {}
-    failed = [check["check"] for check in results.get("health", []) if not check["passed"]]
+    failed = [check["check"] for check in results.get("health", []) if check["passed"] is False]
     since = (results.get("window") or {}).get("start")
     return {
         "since": since and datetime.fromisoformat(since),

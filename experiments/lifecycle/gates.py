@@ -40,7 +40,7 @@ class Seen:
 
     @classmethod
     def of(cls, number: int, until: datetime, results: Mapping[str, Any]) -> "Seen":
-        failed = [check for check in results["health"] if check["check"] in SPLIT and not check["passed"]]
+        failed = [check for check in results["health"] if check["check"] in SPLIT and check["passed"] is False]
         units = sum(arm["units"] for arm in results["arms"])
         return cls(number, until, units, failed[0] if failed else None, tuple(_broken(results)))
 

@@ -53,7 +53,7 @@ def _same_arms(experiment: Experiment) -> Item:
     if last is None:
         return Item(key, State.WARN, "No A/A test has run in its scenarios: one shows if units are split as planned.")
     health = last.looks.order_by("-number")[0].results["health"]
-    failed = [one["sentence"] for one in health if one["check"] in SPLIT and not one["passed"]]
+    failed = [one["sentence"] for one in health if one["check"] in SPLIT and one["passed"] is False]
     if not failed:
         return Item(key, State.OK, f"The last A/A test, “{last.key}”, was split as planned.")
     state = State.WARN if experiment.type == Type.AA else State.FAIL  # another one is how a repair is proven

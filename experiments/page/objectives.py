@@ -35,7 +35,10 @@ def _sentence(results: Json, found: list[Json]) -> str:
     if not given:
         return "The weighted criterion cannot be told yet."
     best = max(given, key=lambda o: float(o["criterion"]["value"]))
-    told = f"By the weights in force {arm_name(results, best['arm'])} is first: {stored.lift(best['criterion'])}."
+    name, gain = arm_name(results, best["arm"]), best["criterion"]
+    is_clear = stored.clear(gain) not in ("withheld", "unsettled")
+    said = f"{name} is {'first' if is_clear else 'not clearly apart from the control'}"
+    told = f"By the weights in force {said}: {stored.lift(gain)}."
     return told if len(front) == len(found) else f"{told} No other arm is better in everything than {_listed(front)}."
 
 

@@ -58,6 +58,9 @@ def health_sentence(checks: Sequence[Health]) -> str:
         return f"{words.plural(failed, 'check fails', 'checks fail')}: no lift below can be trusted."
     if warned:
         return f"{words.plural(warned, 'check calls', 'checks call')} for care; the others are in order."
+    unmade = sum(c.state == "open" for c in checks)
+    if unmade:
+        return f"{words.plural(len(checks) - unmade, 'check is', 'checks are')} in order; {unmade} could not be made."
     return f"All {words.plural(len(checks), 'check')} are in order." if checks else ""
 
 

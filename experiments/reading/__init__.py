@@ -51,7 +51,7 @@ def read(plan: Plan, given: Given, *, at: datetime) -> dict[str, Any]:
         "confidence": plan.confidence,
         "analysis": ANALYSES[plan.analysis],
         "plan": stored.plan(plan, here.planned_n),
-        "health": [{"check": c.check, "passed": c.passed, "p": c.p, "sentence": c.sentence} for c in failed],
+        "health": [stored.check(one) for one in failed],
         "metrics": _metrics(plan, whole, given, found),
         "daily": over_time.days(plan, given, whole, here, balanced.off),
         **_parts(plan, given, here, found, balanced.off),

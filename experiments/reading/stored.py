@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments import findings
+from experiments.health import Check
 from experiments.reading.belief import Posterior
 from experiments.reading.compared import Ways
 from experiments.reading.given import Totals
@@ -129,6 +130,12 @@ def _guarded(row: Row) -> Json | None:
         return {"state": State.NOT_SETTLED.value, "p": None, "sentence": sentence}
     assert isinstance(row.guardrail, Guardrail)
     return {"state": row.guardrail.state.value, "p": row.guardrail.held.p, "sentence": sentence}
+
+
+def check(one: Check) -> Json:
+    """`passed` is null where it could not be made."""
+    passed = one.passed if one.is_made else None
+    return {"check": one.check, "passed": passed, "p": one.p, "sentence": one.sentence}
 
 
 def level(found: Level | Withheld) -> float | None:

@@ -114,6 +114,7 @@ def test_past_tests_are_found_by_words_tags_and_parameters(asked: str, found: in
 def test_the_page_of_past_tests_says_how_many_won(admin_client: Client, django_assert_max_num_queries: Any) -> None:
     shipped("one", (0.05, 0.01, 0.09), (0.03, 0.00, 0.06))
     experiment("lost", Status.DECIDED, 20, decision=Decision.REJECTED, decision_note="Slower pages.")
+    experiment("same", Status.DECIDED, 20, type="aa", decision=Decision.INCONCLUSIVE)  # had nothing to win
     with django_assert_max_num_queries(12):
         page = admin_client.get("/admin/experiments/experiment/past/").content.decode()
     assert "1 of 2 decided tests shipped, a win rate of 50 %." in page

@@ -249,6 +249,8 @@ def test_what_is_wrong_comes_first_and_is_counted() -> None:
     assert page.health_sentence(found) == "1 check calls for care; the others are in order."
     failed = page.health({**FOUND, "health": [{**c, "passed": False} for c in FOUND["health"]]})
     assert page.health_sentence(failed) == "5 checks fail: no lift below can be trusted."
+    unmade = page.health({**FOUND, "health": [{**c, "passed": i > 0 or None} for i, c in enumerate(FOUND["health"])]})
+    assert page.health_sentence(unmade) == "6 checks are in order; 1 could not be made."
 
 
 # --- looks that know less ---

@@ -71,7 +71,7 @@ RESULTS = {
     "confidence": float,
     "analysis": str,
     "plan": PLANNED,
-    "health": [{"check": str, "passed": bool, "p": (float, type(None)), "sentence": str}],
+    "health": [{"check": str, "passed": (bool, type(None)), "p": (float, type(None)), "sentence": str}],
     "metrics": [{**ABOUT, "cap": float, "arms": [ARM], "estimates": [ESTIMATE]}],
     "daily": [{"day": str, "metric": str, "arm": str, "units": int, **BOTH, "sequential": BOTH}],
     "segments": [
