@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from typing import Any
 
 import ibis
@@ -11,6 +12,7 @@ from django.conf import settings
 from firstlight.kernel.windows import Window
 from firstlight.lake import table
 from firstlight.lake.schema import EVENTS
+from firstlight.lake.table import Covered
 
 
 @contextmanager
@@ -22,10 +24,23 @@ def events(window: Window, *, until_batch: int | None = None) -> Iterator[Any]:
     """
     connection = _connection()
     try:
-        rows = _rows(connection, window)
-        yield rows if until_batch is None else rows.filter(rows.batch <= until_batch)
+        yield _until(_rows(connection, window), until_batch)
     finally:
         connection.disconnect()
+
+
+def beyond(rows: ibis.Table, window: Window, covered: Covered, *, until_batch: int | None = None) -> ibis.Table:
+    """Of the same events, through the engine of `rows`, those that were not covered yet.
+
+    Files in which there is none of them are not opened.
+    """
+    found = _until(_rows(rows.get_backend(), window, covered), until_batch)
+    until = ibis.literal(covered.until.astimezone(UTC).replace(tzinfo=None))
+    return found.filter((found.batch > covered.batch) | (found["at"] >= until))
+
+
+def _until(rows: ibis.Table, batch: int | None) -> ibis.Table:
+    return rows if batch is None else rows.filter(rows.batch <= batch)
 
 
 def batches(rows: ibis.Table, size: int) -> Iterator[pa.RecordBatch]:
@@ -50,17 +65,17 @@ def _connection() -> Any:
     return connection
 
 
-def _rows(connection: Any, window: Window) -> Any:
-    days = list(window.days())
+def _rows(connection: Any, window: Window, covered: Covered | None = None) -> Any:
+    days, name = list(window.days()), "events" if covered is None else "later_events"
     lake = table.opened()
-    files = table.files(lake, days) if lake else []
+    files = table.files(lake, days, beyond=covered) if lake else []
     if lake is None or not files:
-        return connection.create_table("events", schema=ibis.Schema.from_pyarrow(EVENTS), temp=True)
+        return connection.create_table(name, schema=ibis.Schema.from_pyarrow(EVENTS), temp=True)
     if table.is_local():
         # `day` stands in the folder's name; by name, so that a column which came later is null in older files.
-        rows = connection.read_parquet(files, table_name="events", hive_partitioning=True, union_by_name=True)
+        rows = connection.read_parquet(files, table_name=name, hive_partitioning=True, union_by_name=True)
         return rows.cast({"day": "date"}).select(EVENTS.names)
     # An object store is read through the Delta library: the engine would need an extension from the network.
     data = lake.to_pyarrow_dataset(file_pruning_predicate=[("day", "in", [str(day) for day in days])])
-    connection.con.register("events", data)
-    return connection.table("events").select(EVENTS.names)
+    connection.con.register(name, data)
+    return connection.table(name).select(EVENTS.names)

@@ -1,7 +1,8 @@
 """The event table: a Delta Lake table, appended to once per batch, whoever tries again."""
 
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -14,6 +15,14 @@ from django.conf import settings
 from firstlight.lake.schema import EVENTS
 
 APPLICATION = "inbox"  # whose transaction ids the Delta log keeps: the number of the last batch it has
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """The events that a reader has seen: of batches up to this one, those before this moment."""
+
+    batch: int
+    until: datetime
 
 
 def append(batch: int, events: pa.Table) -> None:
@@ -54,10 +63,31 @@ def opened() -> DeltaTable | None:
         return None
 
 
-def files(table: DeltaTable, days: Iterable[date]) -> list[str]:
-    """Active files that hold events of these days."""
+def files(table: DeltaTable, days: Iterable[date], *, beyond: Covered | None = None) -> list[str]:
+    """Active files that hold events of these days; those alone that may hold some `beyond` what was covered."""
     wanted = [str(day) for day in days]
-    return list(table.file_uris(file_pruning_predicate=[("day", "in", wanted)])) if wanted else []
+    if not wanted:
+        return []
+    every = list(table.file_uris(file_pruning_predicate=[("day", "in", wanted)]))
+    if beyond is None:
+        return every
+    newer = set(_beyond(table, beyond))
+    return [one for one in every if "/".join(one.split("/")[-2:]) in newer]
+
+
+def _beyond(table: DeltaTable, covered: Covered) -> Iterator[str]:
+    """Their paths, day=…/name, by what the log says of each file; one of which it says nothing may hold anything."""
+    last_day = covered.until.astimezone(UTC).date()
+    for one in pa.table(table.get_add_actions(flatten=True)).to_pylist():
+        newest = one.get("max.batch")
+        if newest is None or newest > covered.batch or one["partition.day"] >= last_day:
+            yield str(one["path"])
+
+
+def identity() -> str:
+    """Of this very table, which no other has; empty before the first append."""
+    lake = opened()
+    return str(lake.metadata().id) if lake else ""
 
 
 def is_local() -> bool:

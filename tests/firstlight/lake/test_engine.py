@@ -149,3 +149,29 @@ def test_batches_may_stand_on_tables_of_ours(settings: LazySettings, tmp_path: P
         rows = events.inner_join(named, events.item_id == named.item).select("item_id", "category")
         (found,) = (batch for batch in engine.batches(rows, 100) if batch.num_rows)
     assert found.to_pylist() == [{"item_id": FULL["item_id"], "category": "dress"}]
+
+
+def test_beyond_what_was_covered_there_are_later_batches_and_events_ahead_of_their_time(place: str) -> None:
+    put(1, bare(1, AT), bare(1, AT + timedelta(hours=2)))
+    put(2, bare(2, AT - timedelta(days=1)), bare(2, AT))
+    put(3, bare(3, AT))
+    at = (AT + timedelta(hours=1)).replace(tzinfo=UTC)
+    of = window(AT - timedelta(days=2), days=3)
+    with engine.events(of, until_batch=2) as events:
+        later = engine.beyond(events, of, table.Covered(1, at), until_batch=2)
+        found = later.order_by("batch", "at").to_pyarrow().to_pylist()
+        assert events.count().to_pyarrow().as_py() == 4
+    assert [(row["batch"], row["at"]) for row in found] == [
+        (1, AT + timedelta(hours=2)),
+        (2, AT - timedelta(days=1)),
+        (2, AT),
+    ]
+
+
+def test_nothing_beyond_is_an_empty_table(place: str) -> None:
+    of = window(AT, hours=1)
+    with engine.events(of) as events:
+        assert engine.beyond(events, of, table.Covered(1, of.end)).count().to_pyarrow().as_py() == 0
+    put(1, bare(1, AT))
+    with engine.events(of) as events:
+        assert engine.beyond(events, of, table.Covered(1, of.end)).count().to_pyarrow().as_py() == 0

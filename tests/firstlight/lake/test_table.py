@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +118,31 @@ def test_days_are_partitions_and_times_have_no_zone() -> None:
     back = opened.to_pyarrow_table()
     assert back["at"].to_pylist() == [AT, AT]
     assert back.schema.field("at").type == pa.timestamp("us")
+
+
+def test_files_beyond_what_was_covered_are_those_of_later_batches_and_of_its_last_day() -> None:
+    for batch, day in enumerate((0, 1, 2, 3), 1):
+        table.append(batch, events(batch, at=AT + timedelta(days=day)))
+    lake = table.opened()
+    assert lake is not None
+    days = [(AT + timedelta(days=day)).date() for day in range(4)]
+    covered = table.Covered(3, (AT + timedelta(days=2)).replace(tzinfo=UTC))
+    found = table.files(lake, days, beyond=covered)
+    assert sorted(path.split("day=")[1][:10] for path in found) == ["2026-11-25", "2026-11-26"]
+    assert set(found) < set(table.files(lake, days))
+    table.append(5, events(5, at=AT))  # late
+    assert len(table.files(table.opened() or lake, days, beyond=covered)) == 3
+    (table.opened() or lake).optimize.compact()
+    compacted = table.files(table.opened() or lake, days, beyond=covered)
+    assert sorted(path.split("day=")[1][:10] for path in compacted) == ["2026-11-23", "2026-11-25", "2026-11-26"]
+
+
+def test_a_lake_that_was_made_anew_is_another_one(settings: LazySettings, tmp_path: Path) -> None:
+    assert table.identity() == ""
+    table.append(1, events(1))
+    first = table.identity()
+    table.append(2, events(2))
+    assert table.identity() == first != ""
+    settings.LAKE_URL = (tmp_path / "another").as_uri()
+    table.append(1, events(1))
+    assert table.identity() not in ("", first)
