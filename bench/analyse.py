@@ -3,22 +3,26 @@
 Three arms, ten metrics, windows of seven days, and what the units did in the fourteen days before exposure (CUPED).
 Both begin with nothing but the files, each in a process of its own, by turns: an engine, the memory that a worker gives
 it. Ours compiles its query as well. Both found the same moments to 1e-9, or the bench ends. A look also reads
-scenarios, ages and growth, and goes on to statistics, health, verdict and the stored row.
+scenarios, ages and growth, and goes on to statistics, health, verdict and the stored row. A day later only that day is
+read, and the past of who joined on it.
 
 `ANALYSE_EVENTS=20000000` for another number than five million. Ratio: seconds over seconds, at most 1.2.
 """
 
 import os
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import django
@@ -37,7 +41,7 @@ from firstlight.lake.schema import EVENTS
 from firstlight.metrics import read
 from firstlight.metrics.definitions import Definition, Filter, Source
 from firstlight.metrics.models import Metric
-from firstlight.metrics.read import Exposures, folded
+from firstlight.metrics.read import Exposures, Keeping, folded
 from firstlight.metrics.read.folded import Quantity
 
 SIZE = int(os.environ.get("ANALYSE_EVENTS", "5000000"))
@@ -66,12 +70,13 @@ Timed = tuple[float, Any, float]  # seconds, what came of it, peak memory of the
 
 def run() -> None:
     crowd.fill(SIZE, np.random.default_rng(1))
-    _beside_the_hand()
-    _whole_look()
+    whole = _beside_the_hand()
+    _a_day_on(whole)
+    _looks()
     _fold()
 
 
-def _beside_the_hand() -> None:
+def _beside_the_hand() -> float:
     with _worker() as ours, _worker() as theirs:
         times = [(_in(ours, _measured), _in(theirs, handwritten.moments)) for _ in range(TRIES)]
     for (_, mine, _), (_, reference, _) in times:
@@ -79,15 +84,34 @@ def _beside_the_hand() -> None:
     (seconds, memory), (by_hand, of_hand) = (_best(side) for side in zip(*times, strict=True))
     figure = f"{seconds:.2f} s, {memory:,.0f} MiB for {SIZE:,} events"
     stack.line("analyse", figure, f"hand-written SQL {by_hand:.2f} s, {of_hand:,.0f} MiB", seconds / by_hand)
+    return seconds
 
 
-def _whole_look() -> None:
+def _a_day_on(whole: float) -> None:
+    """The last day, from what a reading of the days before it kept; beside reading everything, a line above."""
+    with _worker() as worker, TemporaryDirectory() as folder:
+        kept, used = Path(folder) / "kept", Path(folder) / "used"
+        _in(worker, _read_on, kept, END - timedelta(days=1))
+        times = []
+        for _ in range(TRIES):
+            shutil.copytree(kept, used)
+            times.append(_in(worker, _read_on, used, END))
+            shutil.rmtree(used)
+    _check_alike(times[0][1], _measured())
+    seconds, memory = _best(times)
+    stack.line("a day on", f"{seconds:.2f} s, {memory:,.0f} MiB", f"the whole of it {whole:.2f} s", seconds / whole)
+
+
+def _looks() -> None:
     """Without a reference: nothing else does all of it."""
     with stack.database(), _worker() as worker:
         key = _plan().pk
-        times = [_in(worker, _look, key) for _ in range(2 if TRIES > 2 else 1)]
-    seconds, memory = _best(times)
-    print(f"{'':<10} a whole look {seconds:.2f} s, {memory:,.0f} MiB", flush=True)
+        whole, _, memory = _in(worker, _look, key, END - timedelta(days=1))
+        on, _, _ = _in(worker, _look, key, END)
+    print(
+        f"{'':<10} a whole look {whole:.2f} s, {memory:,.0f} MiB; a day on {on:.2f} s, {on / whole:.2f} of it",
+        flush=True,
+    )
 
 
 def _worker() -> ProcessPoolExecutor:
@@ -124,10 +148,28 @@ def _measured() -> Found:
         return read.measure(events, DEFINITIONS, EXPOSURES, parts=False).by_day
 
 
-def _look(experiment: int) -> None:
+def _read_on(folder: Path, until: datetime) -> Found:
+    window, batch = Window(START - timedelta(days=DAYS), until), table.latest_batch()
+    exposures = replace(EXPOSURES, window=Window(START, until))
+    with engine.events(window) as events:
+        keeping = Keeping(folder, table.identity(), batch, partial(engine.beyond, events, window))
+        found = read.measure(events, DEFINITIONS, exposures, parts=False, keeping=keeping)
+    return found.by_day
+
+
+def _look(experiment: int, at: datetime) -> None:
     """A new one: the lake went on by a batch of nothing."""
     table.append(table.latest_batch() + 1, EVENTS.empty_table())
-    analysis.look(experiment, at=END)
+    analysis.look(experiment, at=at)
+
+
+def _check_alike(found: Found, wanted: Found) -> None:
+    for key, groups in wanted.items():
+        assert found[key].keys() == groups.keys()
+        for group, m in groups.items():
+            assert found[key][group].n == m.n
+            np.testing.assert_allclose(found[key][group].mean, m.mean, rtol=1e-9)
+            np.testing.assert_allclose(found[key][group].products, m.products, rtol=1e-7, atol=1e-6)
 
 
 def _check(ours: Found, theirs: Mapping[str, Mapping[tuple[int, date], Moments]]) -> None:

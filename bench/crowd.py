@@ -5,7 +5,7 @@ Written in pieces, so that its size is bounded by the disk and not by memory.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -44,12 +44,22 @@ class Crowd:
 
 
 def fill(n: int, rng: Generator) -> None:
-    """About n events of n / 20 units; of every unit its first exposure, so that each is in the experiment."""
+    """About n events of n / 20 units; of every unit its first exposure, so that each is in the experiment.
+
+    What happened on the last day comes last, in a batch of its own.
+    """
     units = n // EVENTS_PER_UNIT
     crowd = Crowd(rng.integers(0, len(ARMS), units), rng.integers(0, DAYS * DAY, units))
     firsts = np.array_split(np.arange(units), max(1, n // PIECE))
+    last_day, late = (START + timedelta(days=DAYS - 1)).date(), []
     for number, first in enumerate(firsts, 1):
-        table.append(number, _piece(number, first, min(n, PIECE), crowd, rng))
+        rows = _piece(number, first, min(n, PIECE), crowd, rng)
+        is_last = pc.equal(rows["day"], pa.scalar(last_day))
+        late.append(rows.filter(is_last))
+        table.append(number, rows.filter(pc.invert(is_last)))
+    number = len(firsts) + 1
+    rows = pa.concat_tables(late)
+    table.append(number, _with(rows, "batch", pa.array(np.full(rows.num_rows, number))))
 
 
 def _piece(number: int, first: Any, size: int, crowd: Crowd, rng: Generator) -> pa.Table:

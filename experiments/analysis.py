@@ -53,7 +53,8 @@ def look(experiment_id: int, *, at: datetime) -> Look:
     gathered = gathering.gather(experiment, definitions, exposures, until_batch=basis.batch)
     progress.note(experiment_id, "comparing arms")
     results = reading.read(plan, _given(experiment, plan, exposures, gathered, last), at=at)
-    told = {"definitions": _stored(definitions), "sql": gathered.sql, "basis": basis.stored()}
+    since = gathered.since.isoformat() if gathered.since else None
+    told = {"definitions": _stored(definitions), "sql": gathered.sql, "read_on_from": since, "basis": basis.stored()}
     progress.note(experiment_id, "storing the look")
     return _store(experiment, results | told, basis, exposures.end)
 

@@ -2,19 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from experiments import asking, clustered, credits, crossing, site
-from experiments.crossing import Crossed
+from django.conf import settings
+
+from experiments import asking, clustered, credits, crossing
 from experiments.models import Experiment, Type
 from experiments.reading.given import Credits
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.windows import Window
-from firstlight.lake import engine
+from firstlight.lake import engine, table
 from firstlight.metrics import read
 from firstlight.metrics.definitions import Definition
-from firstlight.metrics.read import Cells, Exposures
+from firstlight.metrics.read import Cells, Exposures, Keeping, memory
+
+Crossed = Mapping[str, Mapping[str, Mapping[tuple[str, str], Moments]]]  # experiment -> metric -> (arm, other arm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class Gathered:
     site_shares: Mapping[str, float] = field(default_factory=dict)
     crossed: Crossed = field(default_factory=dict)
     other_arms: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    since: datetime | None = None  # it went on from what an earlier look had read up to here
 
 
 def gather(
@@ -35,26 +41,46 @@ def gather(
 ) -> Gathered:
     """Everything up to this batch, from the days before the first exposure on."""
     since = exposures.window.start - timedelta(days=exposures.pre_days)
-    with engine.events(Window(since, exposures.end), until_batch=until_batch) as events:
+    window = Window(since, exposures.end)
+    with engine.events(window, until_batch=until_batch) as events:
         if experiment.type == Type.INTERLEAVING:
             return _credited(events, definitions, exposures)
         if experiment.type == Type.SWITCHBACK:
             return _switched(events, experiment, definitions, exposures)
-        return _measured(events, experiment, definitions, exposures)
+        folder = Path(settings.READINGS_DIR) / str(experiment.pk)
+        if _is_last(experiment, definitions, exposures):
+            memory.forget(folder)
+            return _measured(events, experiment, definitions, exposures, None)
+        beyond = partial(engine.beyond, events, window, until_batch=until_batch)
+        keeping = Keeping(folder, table.identity(), until_batch, beyond)
+        return _measured(events, experiment, definitions, exposures, keeping)
 
 
-def _measured(events: Any, experiment: Experiment, definitions: Sequence[Definition], exposures: Exposures) -> Gathered:
-    found = read.measure(events, definitions, exposures, growth=True)
+def _is_last(experiment: Experiment, definitions: Sequence[Definition], exposures: Exposures) -> bool:
+    """Whether all units have had their whole time: what is decided on then rests on a reading of the whole lake."""
+    closes = asking.closes_at(experiment, definitions)
+    return closes is not None and exposures.end >= closes
+
+
+def _measured(
+    events: Any,
+    experiment: Experiment,
+    definitions: Sequence[Definition],
+    exposures: Exposures,
+    keeping: Keeping | None,
+) -> Gathered:
     others = [crossing.exposures_of(one, exposures) for one in crossing.others_of(experiment)]
+    found = read.measure(events, definitions, exposures, growth=True, others=others, keeping=keeping)
     whole = Gathered(
         found.units,
         found.metrics,
         found.sql,
         found.mixed_units,
         found.growth,
-        site_shares=site.shares(events, definitions, exposures, covered=asking.covered(experiment)),
-        crossed=crossing.crossed(events, definitions, exposures, others),
+        site_shares=once_shipped(found.shares, asking.covered(experiment)),
+        crossed=found.crossed,
         other_arms={one.experiment: one.arms for one in others},
+        since=found.since,
     )
     if not experiment.cluster or experiment.cluster == experiment.unit:
         return whole
@@ -62,6 +88,11 @@ def _measured(events: Any, experiment: Experiment, definitions: Sequence[Definit
     clusters = clustered.of_units(events, definitions, exposures, experiment.cluster)
     told = {key: replace(cells, unpriced=found.metrics[key].unpriced) for key, cells in clusters.items()}
     return replace(whole, metrics=told, growth={})
+
+
+def once_shipped(shares: Mapping[str, float], covered: float) -> dict[str, float]:
+    """Of the whole site: an experiment lets in a share of the traffic, and what is shipped meets all of it."""
+    return {key: min(1.0, share / covered) for key, share in shares.items()} if covered > 0 else {}
 
 
 def _switched(events: Any, experiment: Experiment, definitions: Sequence[Definition], exposures: Exposures) -> Gathered:

@@ -88,6 +88,7 @@ class Reading:
             "is_old": shapes.is_old(results),
             "pictures": [picture for section in self.sections for picture in section.pictures],
             "sql": results["sql"],
+            "read_on_from": (since := results["read_on_from"]) and datetime.fromisoformat(since),
         }
 
 

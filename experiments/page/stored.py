@@ -29,7 +29,8 @@ def whole(results: Json, shares: frozenset[str] = frozenset()) -> Json:
 
     `shares` names those of a look that did not keep its definitions.
     """
-    blank = {**{name: [] for name in LISTS}, "version": 1, "plan": {}, "definitions": {}, "sql": ""}
+    lists: Json = {name: [] for name in LISTS}
+    blank = {**lists, "version": 1, "plan": {}, "definitions": {}, "sql": "", "read_on_from": None}
     kept = results.get("definitions") or {}
     metrics = [
         {**m, "share": m["metric"] in shares or _is_share(m, kept.get(m["metric"]))} for m in results.get("metrics", [])

@@ -215,6 +215,7 @@ CELERY_BEAT_SCHEDULE = {
 ENGINE = env.choice("ENGINE", "duckdb", {"duckdb"})
 ENGINE_MEMORY = env.text("ENGINE_MEMORY", "4GB")
 BASE_CURRENCY = env.text("BASE_CURRENCY", "USD")  # what rates are entered in; fixed once there are any
+READINGS_DIR = VAR_DIR / "readings"  # what a look has read, for the next to go on from; it may be deleted at any time
 INBOX_KEEP_DAYS = env.integer("INBOX_KEEP_DAYS", 4, at_least=4)  # sending again is harmless for 72 hours
 
 # --- exports --------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What a look reads beside the units' own moments, against plain loops over the same rows."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,11 +9,11 @@ import ibis
 import numpy as np
 import pytest
 
-from experiments import clustered, credits, crossing, site
+from experiments import clustered, credits, gathering
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.windows import Window
 from firstlight.metrics.definitions import Definition, Source
-from firstlight.metrics.read import Exposures
+from firstlight.metrics.read import Exposures, measure
 from tests.firstlight.metrics import reference
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
@@ -195,15 +196,11 @@ def test_units_of_two_experiments_are_told_apart_by_both_arms() -> None:
             rows.append(exposure(f"u{i}", other, 2, experiment="prices"))
             values[arm, other].append(float(n))
     theirs = Exposures("prices", 1, "user_id", ("off", "on"), ("home",), EXPOSURES.window)
-    found = crossing.crossed(lake(rows), [ORDERS], EXPOSURES, [theirs])["prices"]["orders"]
+    found = measure(lake(rows), [ORDERS], EXPOSURES, others=[theirs]).crossed["prices"]["orders"]
     assert found.keys() == values.keys()
     for cell, several in values.items():
         np.testing.assert_allclose(found[cell].mean, [np.mean(several)])
         assert found[cell].n == len(several)
-
-
-def test_no_other_experiment_reads_nothing() -> None:
-    assert crossing.crossed(lake([]), [ORDERS], EXPOSURES, []) == {}
 
 
 # The whole site
@@ -213,13 +210,26 @@ def test_the_share_of_the_site_is_what_exposed_units_bring_where_the_metric_coun
     rows = [
         exposure("a", "old", 1),
         exposure("b", "new", 1),
+        exposure("c", "old", 1),
+        exposure("c", "new", 2),  # met both, and is exposed all the same
         event("order", "a", 3, value=20),
-        event("order", "b", 0.5, value=10),  # exposed units count from the start: so they do once it is shipped
+        event("order", "c", 90, value=5),  # long after any window: an effect that was shipped has no end
+        event("order", "b", 0.5, value=10),  # before it met an arm, none has touched it
         event("order", "a", 3, value=30, scenario="search"),
         event("order", "nobody", 3, value=40),
+        event("order", "a", -9, value=70),  # before the experiment
     ]
-    found = site.shares(lake(rows), [ORDERS, GMV, RATE], EXPOSURES, covered=1.0)
-    assert found == {"orders": pytest.approx(2 / 4), "gmv": pytest.approx(60 / 100)}
-    half = site.shares(lake(rows), [GMV], EXPOSURES, covered=0.8)
-    assert half["gmv"] == pytest.approx(0.75)
-    assert site.shares(lake(rows), [GMV], EXPOSURES, covered=0.5)["gmv"] == 1.0  # never more than all
+    brief = replace(GMV, key="brief", window_hours=1)
+    found = measure(lake(rows), [ORDERS, GMV, RATE, brief], replace(EXPOSURES, pre_days=3), growth=True).shares
+    assert found == {
+        "orders": pytest.approx(2 / 5),
+        "gmv": pytest.approx(55 / 105),
+        "brief": pytest.approx(55 / 105),
+    }
+    assert measure(lake([exposure("a", "old", 1)]), [ORDERS], EXPOSURES, growth=True).shares == {}
+
+
+def test_what_is_shipped_meets_all_the_traffic_of_which_the_experiment_let_in_a_share() -> None:
+    assert gathering.once_shipped({"gmv": 0.6}, 0.8) == {"gmv": pytest.approx(0.75)}
+    assert gathering.once_shipped({"gmv": 0.6}, 0.5) == {"gmv": 1.0}  # never more than all
+    assert gathering.once_shipped({"gmv": 0.6}, 0.0) == {}

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments import analysis, reading, tasks
+from experiments import analysis, asking, gathering, reading, tasks
+from experiments.gathering import Gathered
 from experiments.models import Arm, Decision, Experiment, ExperimentMetric, Look, MetricRole, Phase, Progress, Status
 from firstlight.catalog.models import Scenario
 from firstlight.lake import table
 from firstlight.metrics.models import Metric
 from firstlight.objectives import weights
 from tests.firstlight.metrics import reference
+from tests.firstlight.metrics.test_further import assert_same
 
 pytestmark = pytest.mark.django_db
 
@@ -97,6 +99,54 @@ def test_a_look_is_adjusted_for_the_days_before_exposure_and_ships_when_the_boun
     assert segments["country", "BR"] == len(range(0, N, 3))
     assert segments["visitor", "new"] == int((known["new"][:, 1] == 0).sum())
     assert 0 < found["site_wide"]["value"] < found["lift"]["value"]
+
+
+def by_days(rows: list[dict[str, Any]], late: timedelta) -> list[list[dict[str, Any]]]:
+    """What came on each day; every seventh event so much later."""
+    days: list[list[dict[str, Any]]] = [[] for _ in range(9)]
+    for i, row in enumerate(rows):
+        came = row["at"] + (late if i % 7 == 0 else timedelta(0))
+        days[max(0, (came - START.replace(tzinfo=None)) // DAY)].append(row)
+    return days
+
+
+def gathered(experiment: Experiment, batch: int, at: datetime) -> Gathered:
+    definitions = asking.definitions_of(experiment)
+    exposures = asking.exposures_of(experiment, definitions, at=at)
+    return gathering.gather(experiment, definitions, exposures, until_batch=batch)
+
+
+def test_look_after_look_reads_on_and_says_what_one_look_at_everything_says(settings: Any, tmp_path: Path) -> None:
+    settings.READINGS_DIR = tmp_path / "readings"
+    experiment = planned(slices=["country", "visitor"], metrics=("orders_per_unit", "conversion"))
+    looks = []
+    for batch, rows in enumerate(by_days(shop()[0], timedelta(hours=30)), 1):
+        arrive(batch, rows)
+        looks.append(analysis.look(experiment.pk, at=START + batch * DAY).results["read_on_from"])
+    assert looks == [None, *((START + n * DAY).isoformat() for n in range(1, 9))]
+    arrive(10, [exposure("one more", "new", 9 * DAY), event("order", "old5", DAY)])
+    on = gathered(experiment, 10, START + 10 * DAY)
+    assert on.since == START + 9 * DAY
+    settings.READINGS_DIR = tmp_path / "elsewhere"
+    whole = gathered(experiment, 10, START + 10 * DAY)
+    assert whole.since is None
+    assert_same(on, whole)
+
+
+def test_the_last_look_reads_everything_anew_and_leaves_nothing_behind(settings: Any, tmp_path: Path) -> None:
+    settings.READINGS_DIR = tmp_path / "readings"
+    experiment = planned()
+    arrive(1, shop()[0])
+    analysis.look(experiment.pk, at=START + 7 * DAY)
+    Experiment.objects.update(status=Status.STOPPED, stopped_at=START + 8 * DAY)
+    experiment.refresh_from_db()
+    closes = asking.closes_at(experiment, asking.definitions_of(experiment))
+    assert closes is not None
+    assert list(settings.READINGS_DIR.iterdir())
+    arrive(2, [event("order", "old5", DAY)])
+    last = analysis.look(experiment.pk, at=closes)
+    assert last.results["read_on_from"] is None
+    assert not list(settings.READINGS_DIR.iterdir())
 
 
 def test_every_look_spends_and_the_next_one_knows_it() -> None:

@@ -107,6 +107,13 @@ def test_a_batch_that_was_on_its_way_is_carried_once() -> None:
     assert_each_once(sent)
 
 
+def test_what_looks_kept_of_batches_that_may_be_others_now_is_forgotten(settings: LazySettings, tmp_path: Path) -> None:
+    settings.READINGS_DIR = tmp_path / "readings"
+    (settings.READINGS_DIR / "7").mkdir(parents=True)
+    call_command("mend_ledger")
+    assert not settings.READINGS_DIR.exists()
+
+
 def test_mending_twice_or_for_nothing_does_no_harm(capsys: pytest.CaptureFixture[str]) -> None:
     restoring.mend()
     sent = send(3)

@@ -4,18 +4,22 @@ first exposures -> join of the events that count -> sums per unit, kept -> momen
 age. Every unit walks through it, so n and the zeros need no second reading.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ibis
 
 from firstlight.metrics.definitions import Definition, Source
-from firstlight.metrics.read import folded, sums
+from firstlight.metrics.read import folded, further, memory, site, sums
+from firstlight.metrics.read.exposed import first_exposures
+from firstlight.metrics.read.further import Before
+from firstlight.metrics.read.layout import Asked
+from firstlight.metrics.read.memory import Keeping
 from firstlight.metrics.read.reader import Reader
-from firstlight.metrics.read.sums import Layout
+from firstlight.metrics.read.sums import Layout, Sums
 from firstlight.metrics.read.values import GROWTH, OTHER, Cells, Exposures, Measured, Quantile, Slice
 
-__all__ = ["GROWTH", "OTHER", "Cells", "Exposures", "Measured", "Quantile", "Slice", "measure", "units"]
+__all__ = ["GROWTH", "OTHER", "Cells", "Exposures", "Keeping", "Measured", "Quantile", "Slice", "measure", "units"]
 
 MOST_SCENARIOS = 100
 _OF_GROWTH = (
@@ -33,24 +37,61 @@ def measure(
     *,
     growth: bool = False,
     parts: bool = True,
+    others: Sequence[Exposures] = (),
+    keeping: Keeping | None = None,
 ) -> Measured:
     """Moments of every metric, n included, of all units exposed in the window; a total is the sum of its days.
 
     `events` has the columns of `lake.schema.EVENTS`. An event counts from the moment of the unit's first exposure on;
-    with `pre_days` also what each unit did before it, as covariates. `growth` adds the factors of value per unit.
-    Without `parts` the moments by day, segments of units, caps and quantiles are all there is: no scenarios, ages,
-    segments of events, nor what stands beside them without the largest units.
+    with `pre_days` also what each unit did before it, as covariates. `growth` adds the factors of value per unit and
+    the shares of the whole site. `others` are experiments whose arms the units are crossed with. Without `parts` the
+    moments by day, segments of units, caps and quantiles are all there is: no scenarios, ages, segments of events, nor
+    what stands beside them without the largest units. With `keeping` only what came since the last reading is read.
     """
-    layout = Layout.of(definitions, _OF_GROWTH if growth else ())
+    whole = site.asked(definitions) if growth else []
+    layout = Layout.of(definitions, (*_OF_GROWTH, *whole) if growth else ())
+    asked = Asked(layout, exposures, parts, events=parts or _reads_events(definitions))
     sql = str(ibis.to_sql(sums.sums(events, layout, exposures, parts=parts).units))
-    keep_events = _kept_by_unit if parts or _reads_events(definitions) else sums.as_it_is
-    names = _scenarios(events) if parts else None
-    read = sums.sums(events, layout, exposures, keep=_kept, keep_events=keep_events, parts=parts, scenarios=names)
-    once = not parts and not growth and not exposures.slices and all(map(_is_plain, definitions))
+    earlier = memory.found(keeping, asked) if keeping else None
+    if keeping and earlier:
+        start, later = memory.before(keeping, earlier, events), keeping.beyond(earlier.covered)
+        read = _on(start, events, later, asked)
+        totals = _plus(start.totals, site.totals(later, whole, exposures))
+    else:
+        read = _whole(events, asked)
+        totals = site.totals(events, whole, exposures)
+    once = not (parts or growth or keeping or exposures.slices) and all(map(_is_plain, definitions))
     found = Reader(definitions, layout, exposures, read, sums.as_it_is if once else _kept, parts=parts)
-    units = {arm: found.n.get(i, 0) for i, arm in enumerate(exposures.arms)}
-    factors = found.growth([layout.metrics[one.key][0] for one in _OF_GROWTH]) if growth else {}
-    return Measured(units, found.mixed, found.cells(), sql, factors)
+    if keeping and memory.is_due(earlier, exposures):
+        memory.keep(keeping, asked, read, found.units, totals=totals, earlier=earlier)
+    return Measured(
+        {arm: found.n.get(i, 0) for i, arm in enumerate(exposures.arms)},
+        found.mixed,
+        found.cells(),
+        sql,
+        found.growth([layout.metrics[one.key][0] for one in _OF_GROWTH]) if growth else {},
+        {other.experiment: found.crossed(first_exposures(events, other), other.arms) for other in others},
+        site.shares(found.units, definitions, layout, totals) if growth else {},
+        earlier.covered.until if earlier else None,
+    )
+
+
+def _whole(events: ibis.Table, asked: Asked) -> Sums:
+    names = _scenarios(events) if asked.parts else None
+    how: Any = {"keep": _kept, "keep_events": _kept_by_unit if asked.events else sums.as_it_is}
+    return sums.sums(events, asked.layout, asked.exposures, parts=asked.parts, scenarios=names, **how)
+
+
+def _on(start: Before, events: ibis.Table, later: ibis.Table, asked: Asked) -> Sums:
+    names = start.scenarios
+    if names is not None:
+        names = [*names, *sorted(set(_scenarios(later) or ()) - set(names))]
+    keep_events = _kept_by_unit if asked.events else sums.as_it_is
+    return further.sums(start, events, later, asked, keep=_kept, keep_events=keep_events, scenarios=names)
+
+
+def _plus(some: Mapping[str, float], more: Mapping[str, float]) -> dict[str, float]:
+    return {key: some.get(key, 0.0) + value for key, value in more.items()}
 
 
 def _reads_events(definitions: Sequence[Definition]) -> bool:

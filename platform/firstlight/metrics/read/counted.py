@@ -12,6 +12,17 @@ from firstlight.metrics.read.exposed import within
 from firstlight.metrics.read.layout import BITS, MONEY_BACK, Layout
 from firstlight.metrics.read.values import OTHER, Exposures
 
+ALWAYS = ("type", "at", "day", "scenario", "value", "currency")
+
+
+def columns(layout: Layout, exposures: Exposures) -> list[str]:
+    """Of the event table, those that `counted` looks at."""
+    sources = [*(side.source for side in layout.sides), *(step for one in layout.funnels for step in one.steps)]
+    asked = {one.field for source in sources for one in source.filters} | {source.field for source in sources}
+    asked |= {one.field for one in _event_slices(exposures)} - {""}
+    of_items = {"item_id"} if "category" in asked else set()
+    return sorted({*ALWAYS, exposures.unit, *of_items} | asked - {"", "category"})
+
 
 def counted(events: ibis.Table, layout: Layout, exposures: Exposures, *, each: bool = True) -> ibis.Table:
     """Of every event that some side counts: who, when, where, its worth, and which sides (c0, c1, …) it counts for.

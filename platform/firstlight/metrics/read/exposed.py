@@ -11,8 +11,8 @@ from firstlight.metrics.read.values import OTHER, Exposures, Slice
 MIXED = -1  # stands for the arm of a unit that met several
 
 
-def first_exposures(events: ibis.Table, exposures: Exposures, windows: Sequence[int] = ()) -> ibis.Table:
-    """unit, arm (position, or MIXED), exposed_at, day, segments, and until_h for each window of h hours."""
+def first_exposures(events: ibis.Table, exposures: Exposures) -> ibis.Table:
+    """unit, arm (position, or MIXED), exposed_at, day, segments."""
     segments = attribute_slices(exposures)
     met = _exposure_events(events, exposures, segments).union(_decisions(events, exposures, segments))
     first = (
@@ -31,8 +31,12 @@ def first_exposures(events: ibis.Table, exposures: Exposures, windows: Sequence[
         *(one.key for one in segments),
         arm=(first.least == first.most).ifelse(first.least, ibis.literal(MIXED, "int8")),
         day=first.exposed_at.date(),
-        **{f"until_{hours}": first.exposed_at + ibis.interval(hours=hours) for hours in windows},
     )
+
+
+def with_ends(first: ibis.Table, windows: Sequence[int]) -> ibis.Table:
+    """And until_h for each window of h hours."""
+    return first.mutate(**{f"until_{hours}": first.exposed_at + ibis.interval(hours=hours) for hours in windows})
 
 
 def attribute_slices(exposures: Exposures) -> list[Slice]:

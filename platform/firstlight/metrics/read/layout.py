@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from firstlight.metrics.definitions import Definition, Source
+from firstlight.metrics.read.values import Exposures
 
 MONEY_BACK = ("refund", "cancel")
 BITS = 60  # sides whose marks fit into one integer
@@ -84,6 +85,16 @@ class Layout:
     def blocks(self) -> range:
         """Integers that mark which sides an event counts for, `BITS` in each."""
         return range(-(-len(self.sides) // BITS))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One reading: which sums of whose events, and what of them."""
+
+    layout: Layout
+    exposures: Exposures
+    parts: bool  # by scenario, age and segment of the events as well
+    events: bool  # whether more than one sum per unit is asked of the joined events
 
 
 def _sides(definition: Definition) -> Iterator[Side]:

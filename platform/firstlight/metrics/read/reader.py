@@ -18,6 +18,7 @@ from firstlight.metrics.read.sums import DAY, Keep, Layout, Sums
 from firstlight.metrics.read.values import Cells, Exposures, Quantile
 
 TOP = 0.999  # the pooled quantile above which units are left out for comparison
+CROSSED = ("mean", "proportion", "retention", "ratio")
 Groups = dict[tuple[Any, ...], Moments]
 Wanted = Callable[[Definition], list[Quantity]]
 
@@ -41,8 +42,8 @@ class Reader:
         self.arms = exposures.arms
         self.n, self.open = self._counts()
         self.mixed = self.n.pop(MIXED, 0)
-        units = keep(read.units)
-        self.kept = units.filter(units.arm != MIXED)
+        self.units = keep(read.units)
+        self.kept = self.units.filter(self.units.arm != MIXED)
         self.caps = self._caps()
 
     def cells(self) -> dict[str, Cells]:
@@ -80,6 +81,15 @@ class Reader:
             Quantity(f"g{net}"),
         ]
         return self._named(folded.fold(self.kept, ["arm"], {"growth": several})["growth"])
+
+    def crossed(self, first: ibis.Table, arms: Sequence[str]) -> dict[str, dict[tuple[str, str], Moments]]:
+        """By metric, arm and the arm of another experiment, of units that met one of each: value[, denominator]."""
+        met = first.filter(first.arm != MIXED).select(member=first.unit, other=first.arm)
+        both = self.kept.join(met, self.kept.unit == met.member)
+        asked = [one for one in self.definitions if one.kind in CROSSED]
+        wanted = {one.key: folded.quantities(one, self.layout, pre=False) for one in asked}
+        found = folded.fold(both, ["arm", "other"], wanted) if wanted else {}
+        return {key: {(self.arms[arm], arms[o]): m for (arm, o), m in groups.items()} for key, groups in found.items()}
 
     def _counts(self) -> tuple[dict[int, int], dict[int, dict[int, int]]]:
         """Units by arm, and hours -> arm -> those whose exposure is not that long ago."""

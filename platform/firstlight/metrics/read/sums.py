@@ -14,8 +14,8 @@ from typing import Any
 import ibis
 
 from firstlight.metrics.read.counted import bit, counted, holds_for
-from firstlight.metrics.read.exposed import attribute_slices, first_exposures
-from firstlight.metrics.read.layout import BITS, Layout, Side
+from firstlight.metrics.read.exposed import attribute_slices, first_exposures, with_ends
+from firstlight.metrics.read.layout import BITS, Asked, Layout, Side
 from firstlight.metrics.read.values import Exposures
 
 DAY = 86_400  # seconds
@@ -27,6 +27,9 @@ class Sums:
     units: ibis.Table  # the same with its sums
     joined: ibis.Table  # the events behind them
     scenarios: Sequence[str] | None  # what the numbers in `joined` stand for; None: names stand there
+    read: ibis.Table  # of `joined` those that were read now, as they were kept
+    added: tuple[str, ...]  # columns of `units` that grow by each event
+    replaced: tuple[int, ...] = ()  # numbers that units had in an earlier reading, who are read anew under others
 
 
 Keep = Callable[[ibis.Table], ibis.Table]
@@ -50,25 +53,46 @@ def sums(
 
     `scenarios` are all there are, for numbers instead of their names where events are kept.
     """
-    exposed = first_exposures(events, exposures, layout.hours)
-    first = keep(exposed.mutate(id=ibis.row_number().cast("int32")))
+    first = keep(first_exposures(events, exposures).mutate(id=ibis.row_number().cast("int32")))
     rows = counted(events, layout, exposures, each=False)
-    joined = _told(keep_events(_joined(first, rows, layout, exposures, scenarios)), layout)
-    told = first.drop(*(f"until_{hours}" for hours in layout.hours))
-    table = told.left_join(_summed(joined, layout, exposures, parts), "id").drop("id_right")
-    for extra in (*_distinct(joined, layout, exposures), *_funnels(joined, layout, exposures)):
+    read = keep_events(join_events(first, rows, layout, exposures, scenarios))
+    asked = Asked(layout, exposures, parts, events=True)
+    return finished(first, read, read, asked, scenarios)
+
+
+def finished(
+    first: ibis.Table, read: ibis.Table, every: ibis.Table, asked: Asked, scenarios: Sequence[str] | None
+) -> Sums:
+    """Of the units of `first`, who may bring sums of their own from before, and of the events that were `read` now.
+
+    What does not add up is found from `every` event.
+    """
+    layout, exposures, parts = asked.layout, asked.exposures, asked.parts
+    now, whole = told(read, layout), told(every, layout)
+    sums = _summed(now, layout, exposures, parts)
+    table = _plus(first, sums)
+    for extra in (*_distinct(whole, layout, exposures), *_funnels(whole, layout, exposures)):
         table = table.left_join(extra, "id").drop("id_right")
-    named = [name for name in table.columns if name[:1] in "lgpf" and name[-1].isdigit()]
+    named = ["seen", *(name for name in table.columns if name[:1] in "lgpf" and name[-1].isdigit())]
     returns = table.seen > 0
     units = table.mutate(
         **{name: table[name].cast("float64").fill_null(0.0) for name in named},
         is_new=returns.ifelse(0.0, 1.0),
         visitor=returns.ifelse("returning", "new"),
     )
-    return Sums(told, units, joined, scenarios)
+    added = tuple(name for name in sums.columns if name != "id")
+    return Sums(first, units, whole, scenarios, read, added)
 
 
-def _joined(
+def _plus(first: ibis.Table, sums: ibis.Table) -> ibis.Table:
+    """Those sums beside the units, or on top of what the units have."""
+    met = first.left_join(sums, "id").drop("id_right")
+    both = [name for name in sums.columns if name != "id" and name in first.columns]
+    grown = {name: met[name] + met[f"{name}_right"].fill_null(0).cast("float64") for name in both}
+    return met.mutate(**grown).drop(*(f"{name}_right" for name in both))
+
+
+def join_events(
     first: ibis.Table, rows: ibis.Table, layout: Layout, exposures: Exposures, scenarios: Sequence[str] | None
 ) -> ibis.Table:
     """Events of exposed units from `pre_days` before their exposure on; `before` marks the earlier ones.
@@ -77,7 +101,7 @@ def _joined(
     the events in a table twice as wide would not fit into the memory of one analysis.
     """
     since = first.exposed_at - ibis.interval(days=exposures.pre_days) if exposures.pre_days else first.exposed_at
-    start = first.mutate(since=since)
+    start = with_ends(first.mutate(since=since), layout.hours)
     met = start.join(rows, (start.unit == rows.who) & (rows.happened_at >= start.since))
     before = met.happened_at < met.exposed_at
     extra: dict[str, Any] = {
@@ -107,7 +131,7 @@ def _numbered(scenario: Any, scenarios: Sequence[str]) -> Any:
     return scenario.cases(*numbers).cast("int8") if numbers else ibis.null("int8")
 
 
-def _told(joined: ibis.Table, layout: Layout) -> ibis.Table:
+def told(joined: ibis.Table, layout: Layout) -> ibis.Table:
     """With what each of the sums asks for: an engine works it out once, not in every one of them."""
     nothing = ibis.literal(0, "int64")
     found: dict[str, Any] = {}
@@ -169,7 +193,7 @@ def _summed(joined: ibis.Table, layout: Layout, exposures: Exposures, parts: boo
 def _places(layout: Layout, i: int, exposures: Exposures, parts: bool) -> list[str]:
     """Where and when a side is asked for."""
     asked = (("l", layout.local), ("g", layout.everywhere))
-    now = [place for place, sides in asked if parts or i in sides]
+    now = [place for place, sides in asked if i in sides or (parts and i in layout.past)]
     has_past = exposures.pre_days > 0 and i in layout.past
     return [*now, *(f"p{place}" for place, sides in asked if has_past and i in sides)]
 

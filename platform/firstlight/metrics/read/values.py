@@ -91,6 +91,8 @@ class Measured:
     sql: str  # as it was run
     growth: dict[str, Moments] = field(default_factory=dict)  # arm: per unit GROWTH, over all scenarios
     crossed: dict[str, dict[str, dict[tuple[str, str], Moments]]] = field(default_factory=dict)  # experiment, metric
+    shares: dict[str, float] = field(default_factory=dict)  # of what everybody brought: what units did once exposed
+    since: datetime | None = None  # it went on from a reading up to here; None: the lake was read whole
 
     @cached_property
     def by_day(self) -> Mapping[str, Mapping[tuple[str, date], Moments]]:

@@ -1,7 +1,9 @@
 """After a restore, before anything is started: docs/operations.md, “Restoring”."""
 
+import shutil
 from typing import Any
 
+from django.conf import settings
 from django.core.management import BaseCommand, CommandError
 
 from firstlight.events import restoring
@@ -16,6 +18,7 @@ class Command(BaseCommand):
             mended = restoring.mend()
         except locks.Busy as busy:
             raise CommandError("A flush is running: stop the workers first.") from busy
+        shutil.rmtree(settings.READINGS_DIR, ignore_errors=True)  # batches may have other events now
         self.stdout.write(
             f"{mended.waiting} events wait for the lake, which has the other {mended.known} of the inbox."
         )
