@@ -46,7 +46,7 @@ class Crowd:
 def fill(n: int, rng: Generator) -> None:
     """About n events of n / 20 units; of every unit its first exposure, so that each is in the experiment.
 
-    What happened on the last day comes last, in a batch of its own.
+    What happened on the last day comes last, hour by hour.
     """
     units = n // EVENTS_PER_UNIT
     crowd = Crowd(rng.integers(0, len(ARMS), units), rng.integers(0, DAYS * DAY, units))
@@ -57,9 +57,11 @@ def fill(n: int, rng: Generator) -> None:
         is_last = pc.equal(rows["day"], pa.scalar(last_day))
         late.append(rows.filter(is_last))
         table.append(number, rows.filter(pc.invert(is_last)))
-    number = len(firsts) + 1
     rows = pa.concat_tables(late)
-    table.append(number, _with(rows, "batch", pa.array(np.full(rows.num_rows, number))))
+    hours = pc.hour(rows["at"])
+    for number, hour in enumerate(range(24), len(firsts) + 1):
+        mine = rows.filter(pc.equal(hours, hour))
+        table.append(number, _with(mine, "batch", pa.array(np.full(mine.num_rows, number))))
 
 
 def _piece(number: int, first: Any, size: int, crowd: Crowd, rng: Generator) -> pa.Table:
