@@ -56,12 +56,17 @@ class Ramped(Strict):
     coverage = Fraction(decimals=4, required=False)
     action = serializers.ChoiceField(choices=["advance", "roll_back"], required=False)
     reason = serializers.CharField(required=False, allow_blank=True, max_length=500, help_text="Of a roll-back.")
+    from_coverage = Fraction(
+        decimals=4, required=False, help_text="Of an action: what is covered now; refused if it is something else."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("coverage" in attrs) == ("action" in attrs):
             raise serializers.ValidationError("Send either a coverage or an action.")
         if attrs.get("reason") and attrs.get("action") != "roll_back":
             raise serializers.ValidationError({"reason": ["Only a roll-back keeps a reason."]})
+        if "from_coverage" in attrs and "action" not in attrs:
+            raise serializers.ValidationError({"from_coverage": ["Only an action starts from a coverage."]})
         return attrs
 
 

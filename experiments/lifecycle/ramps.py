@@ -73,9 +73,13 @@ def ramp_to(experiment_id: int, *, actor: str, at: datetime, coverage: Decimal) 
 
 
 @transaction.atomic
-def advance(experiment_id: int, *, actor: str, at: datetime) -> Experiment:
-    """Enter the next stage without waiting for its gate. Raises `UnableToRamp`, `Experiment.DoesNotExist`."""
+def advance(experiment_id: int, *, actor: str, at: datetime, from_coverage: Decimal | None = None) -> Experiment:
+    """Enter the next stage without waiting for its gate, if it covers `from_coverage`; None: whatever it covers.
+
+    Raises `UnableToRamp`, `Experiment.DoesNotExist`.
+    """
     experiment = opened(experiment_id, "advance", at)
+    _same(experiment, from_coverage)
     stages = list(experiment.ramp.order_by("position"))
     if not any(stage.outcome != Outcome.ADVANCED for stage in stages):
         raise UnableToRamp("Its ramp is done." if stages else "It has no ramp; cover more of the units directly.")
@@ -83,9 +87,15 @@ def advance(experiment_id: int, *, actor: str, at: datetime) -> Experiment:
 
 
 @transaction.atomic
-def roll_back(experiment_id: int, *, actor: str, at: datetime, reason: str = "") -> Experiment:
-    """Back to the coverage of the stage before; from the first to a pause. Raises `UnableToRamp`, `DoesNotExist`."""
+def roll_back(
+    experiment_id: int, *, actor: str, at: datetime, reason: str = "", from_coverage: Decimal | None = None
+) -> Experiment:
+    """Back to the coverage of the stage before, if it covers `from_coverage`; from the first to a pause.
+
+    Raises `UnableToRamp`, `Experiment.DoesNotExist`.
+    """
     experiment = opened(experiment_id, "roll_back", at)
+    _same(experiment, from_coverage)
     stages = list(experiment.ramp.order_by("position"))
     if in_force(stages) is None:
         raise UnableToRamp("It has been rolled back already." if stages else "It has no ramp; pause it or stop it.")
@@ -114,6 +124,13 @@ def step(experiment_id: int, *, at: datetime) -> Finding | None:
     else:
         return Finding(Way.HOLD, found.sentence)
     return found
+
+
+def _same(experiment: Experiment, from_coverage: Decimal | None) -> None:
+    """Two who press at once, or one who presses twice, mean one stage."""
+    if from_coverage is not None and experiment.coverage != from_coverage:
+        was, now = (words.percent(float(share)) for share in (from_coverage, experiment.coverage))
+        raise UnableToRamp(f"It covers {now} of the units by now, not {was}: look at it again.")
 
 
 def _newest(experiment: Experiment) -> Seen | None:

@@ -127,4 +127,18 @@ class ReasonForm(StepForm):
     reason = forms.CharField(required=False, max_length=500, widget=UnfoldAdminTextInputWidget)
 
 
+class AdvanceForm(StepForm):
+    """With the coverage that was on the page: pressed twice, it goes on once."""
+
+    from_coverage = forms.DecimalField(widget=forms.HiddenInput, max_digits=5, decimal_places=4)
+
+    def __init__(self, row: Experiment, data: Any = None) -> None:
+        super().__init__(row, data)
+        self.initial = {"from_coverage": row.coverage}
+
+
+class RollBackForm(AdvanceForm, ReasonForm):
+    pass
+
+
 MakeForm = Callable[[Experiment, Any], StepForm]

@@ -91,6 +91,7 @@ STEPS: dict[str, Asked] = {
         "Go on to the next stage of the ramp of “{name}”?",
         "More units meet its arms at once, without waiting for the gate.",
         "“{name}” went on.",
+        forms.AdvanceForm,
     ),
     "ramp_to": Asked(
         "Cover more",
@@ -106,7 +107,7 @@ STEPS: dict[str, Asked] = {
         "Roll back the ramp of “{name}”?",
         "It goes back to the coverage of the stage before; from the first stage it is paused.",
         "“{name}” was rolled back.",
-        forms.ReasonForm,
+        forms.RollBackForm,
         stops=True,
     ),
     "change_weights": Asked(

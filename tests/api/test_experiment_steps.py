@@ -187,7 +187,10 @@ def test_a_ramp_goes_on_and_back_with_its_evidence(api, running):
     found = api.get(f"/api/v1{HERE}/ramp/").json()
     assert found["coverage"] == 0.1
     assert [stage["outcome"] for stage in found["stages"]] == ["holding", "waiting"]
-    assert post(api, "ramp", {"action": "advance"})["coverage"] == 0.5
+    assert post(api, "ramp", {"action": "advance", "from_coverage": 0.1})["coverage"] == 0.5
+    again = api.send("post", f"{HERE}/ramp/", {"action": "advance", "from_coverage": 0.1})
+    assert (again.status_code, "covers 50 % of the units by now" in again.text) == (409, True)
+    assert api.send("post", f"{HERE}/ramp/", {"coverage": 0.9, "from_coverage": 0.1}).status_code == 422
     back = post(api, "ramp", {"action": "roll_back", "reason": "Too slow."})
     assert back["coverage"] == 0.1
     stages = api.get(f"/api/v1{HERE}/ramp/").json()["stages"]

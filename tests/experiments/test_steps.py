@@ -1,5 +1,6 @@
 """The pages of the steps: each asks first, acts by POST alone, and refuses where it was asked."""
 
+from decimal import Decimal
 from threading import Thread
 from typing import Any
 
@@ -66,6 +67,23 @@ def test_a_step_asks_by_get_and_is_taken_by_post(
     row.refresh_from_db()
     assert row.status == then
     assert manager.get(done["Location"]).status_code == 200
+
+
+def test_pressed_twice_a_ramp_goes_on_once(manager: Client) -> None:
+    row = draft()
+    ramp(row, ("0.1", 24, 100), ("0.5", 24, 100), ("1", 24, 0))
+    lifecycle.start(row.pk, actor="pm", at=NOON)
+    assert (
+        '<input type="hidden" name="from_coverage" value="0.1000"' in manager.get(at("advance", row)).content.decode()
+    )
+    codes = [manager.post(at("advance", row), {"from_coverage": "0.1000"}).status_code for _ in range(2)]
+    assert codes == [302, 409]
+    row.refresh_from_db()
+    assert row.coverage == Decimal("0.5")
+    codes = [manager.post(at("roll_back", row), {"from_coverage": "0.5"}).status_code for _ in range(2)]
+    assert codes == [302, 409]
+    row.refresh_from_db()
+    assert row.coverage == Decimal("0.1")
 
 
 def test_what_the_state_does_not_allow_is_refused_on_the_page(manager: Client) -> None:
