@@ -257,6 +257,20 @@ def test_another_lake_and_fewer_batches_are_read_whole(folder: Path) -> None:
     assert measure(events, DEFINITIONS[:2], at, keeping=elsewhere).since is None
 
 
+@pytest.mark.parametrize("where", ["a file", "a place that takes no file"])
+def test_where_nothing_can_be_written_the_reading_stands(
+    tmp_path: Path, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Path("/proc/self") if where != "a file" else tmp_path / "file"
+    if where == "a file":
+        folder.write_text("of somebody else")
+    rows, until = arriving(13, 800), asked(START + 2 * DAY)
+    with caplog.at_level(logging.WARNING, "firstlight.metrics.read.memory"):
+        found = read(rows, 12, until, folder, **FEW)
+    assert "could not be kept" in caplog.text
+    assert_same(found, read(rows, 12, until, **FEW))
+
+
 def test_files_that_nobody_names_any_more_go_after_an_hour(folder: Path) -> None:
     rows = arriving(12, 800)
     stray = folder / "stray.parquet"

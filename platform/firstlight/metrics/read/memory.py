@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -119,7 +120,19 @@ def is_due(kept: Kept | None, exposures: Exposures) -> bool:
 def keep(
     keeping: Keeping, asked: Asked, read: Sums, units: ibis.Table, *, totals: Mapping[str, float], earlier: Kept | None
 ) -> None:
-    """`units` and, where they are asked for, the events behind them: what the next reading goes on from."""
+    """`units` and, where they are asked for, the events behind them: what the next reading goes on from.
+
+    Where that cannot be written, a full disk say, the reading stands all the same, and the next one is whole.
+    """
+    try:
+        _keep(keeping, asked, read, units, totals=totals, earlier=earlier)
+    except (OSError, duckdb.Error) as error:
+        _log.warning("%s could not be kept: %s", keeping.folder.name, error)
+
+
+def _keep(
+    keeping: Keeping, asked: Asked, read: Sums, units: ibis.Table, *, totals: Mapping[str, float], earlier: Kept | None
+) -> None:
     keeping.folder.mkdir(parents=True, exist_ok=True)
     named = [name for name in read.first.columns if name not in read.added]
     joined, replaced = _events(keeping.folder, read, earlier) if asked.events else ({}, ())
