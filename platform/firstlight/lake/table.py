@@ -84,6 +84,17 @@ def _beyond(table: DeltaTable, covered: Covered) -> Iterator[str]:
             yield str(one["path"])
 
 
+def have_every_column(table: DeltaTable) -> bool:
+    """Whether all active files have all columns of today: of one that a file has not, the log counts no nulls.
+
+    Of lists it counts none at all: a list that is added comes with a plain column.
+    """
+    told = pa.table(table.get_add_actions(flatten=True))
+    plain = {one.name for one in EVENTS if not pa.types.is_nested(one.type)} - set(table.metadata().partition_columns)
+    counts = [f"null_count.{name}" for name in plain]
+    return all(name in told.column_names and told[name].null_count == 0 for name in counts)
+
+
 def identity() -> str:
     """Of this very table, which no other has; empty before the first append."""
     lake = opened()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
 from django.conf import LazySettings
 
@@ -146,3 +146,12 @@ def test_a_lake_that_was_made_anew_is_another_one(settings: LazySettings, tmp_pa
     settings.LAKE_URL = (tmp_path / "another").as_uri()
     table.append(1, events(1))
     assert table.identity() not in ("", first)
+
+
+def test_a_file_that_lacks_a_column_is_known_by_the_log() -> None:
+    older = events(1).drop_columns("phase")
+    write_deltalake(table.address(), older, partition_by=["day"])
+    write_deltalake(table.address(), events(2), mode="append", schema_mode="merge")
+    assert not table.have_every_column(DeltaTable(table.address()))
+    write_deltalake(table.address(), events(3), mode="overwrite")
+    assert table.have_every_column(DeltaTable(table.address()))
