@@ -51,7 +51,7 @@ def measure(
     whole = site.asked(definitions) if growth else []
     layout = Layout.of(definitions, (*_OF_GROWTH, *whole) if growth else ())
     asked = Asked(layout, exposures, parts, events=parts or _reads_events(definitions))
-    sql = str(ibis.to_sql(sums.sums(events, layout, exposures, parts=parts).units))
+    sql = str(ibis.to_sql(sums.sums(events, layout, exposures, parts=parts).units)) if parts else ""
     earlier = memory.found(keeping, asked) if keeping else None
     if keeping and earlier:
         start, later = memory.before(keeping, earlier, events), keeping.beyond(earlier.covered)

@@ -88,7 +88,7 @@ class Measured:
     units: dict[str, int]  # by arm; every arm is there
     mixed_units: int  # met several arms, and are in no other number
     metrics: dict[str, Cells]
-    sql: str  # as it was run
+    sql: str  # of the whole lake; empty where no parts were asked for
     growth: dict[str, Moments] = field(default_factory=dict)  # arm: per unit GROWTH, over all scenarios
     crossed: dict[str, dict[str, dict[tuple[str, str], Moments]]] = field(default_factory=dict)  # experiment, metric
     shares: dict[str, float] = field(default_factory=dict)  # of what everybody brought: what units did once exposed
