@@ -8,6 +8,8 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.reverse import reverse
+from rest_framework.utils.urls import replace_query_param
 
 from experiments import targeting
 from experiments.buckets import Span, allocation
@@ -321,6 +323,21 @@ class LookSerializer(serializers.ModelSerializer[Look]):
     class Meta:
         model = Look
         fields = ["experiment", "number", "computed_at", "until", "batch", "verdict", "sentence", "results"]
+
+
+class LookLineSerializer(serializers.ModelSerializer[Look]):
+    """A look without its numbers, which stand at `results`."""
+
+    results = serializers.SerializerMethodField("address")
+
+    class Meta:
+        model = Look
+        fields = ["number", "computed_at", "until", "batch", "verdict", "sentence", "results"]
+
+    @extend_schema_field({"type": "string", "format": "uri"})
+    def address(self, look: Look) -> str:
+        here = reverse("experiment-results", args=[look.experiment.key], request=self.context["request"])
+        return replace_query_param(here, "look", look.number)
 
 
 class ProgressSerializer(serializers.ModelSerializer[Progress]):

@@ -17,10 +17,17 @@ from rest_framework.response import Response
 from experiments import comments, exports, progress, redrawing, tasks, tidy
 from experiments.api import bodies
 from experiments.models import PLANNED, Experiment, Look, Progress, Redrawn
-from experiments.serializers import CommentSerializer, LookSerializer, ProgressSerializer, RedrawnSerializer
+from experiments.serializers import (
+    CommentSerializer,
+    LookLineSerializer,
+    LookSerializer,
+    ProgressSerializer,
+    RedrawnSerializer,
+)
 from firstlight.accounts.authentication import actor
 from firstlight.accounts.resources import Resource
 from firstlight.doors import queries
+from firstlight.doors.pagination import NewestFirst
 from firstlight.doors.queueing import enqueue, queued
 from firstlight.doors.refusals import Conflict, bad_query
 from firstlight.exports import formats, jobs
@@ -57,6 +64,13 @@ class Readings(Resource):
         if segment:
             look.results = _narrowed(look.results, segment)
         return Response(LookSerializer(look).data)
+
+    @extend_schema(responses=LookLineSerializer(many=True), filters=True)
+    @action(detail=True, methods=["get"], pagination_class=NewestFirst)
+    def looks(self, request: Request, key: str) -> Response:
+        """Every look that was taken, the newest first, with the address of its results."""
+        page: Any = self.paginate_queryset(self.get_object().looks.select_related("experiment").defer("results"))
+        return self.get_paginated_response(LookLineSerializer(page, many=True, context={"request": request}).data)
 
     @queued
     @action(detail=True, methods=["post"], url_path="results/refresh")

@@ -1,6 +1,8 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from experiments.models import Experiment, Layer, Look
@@ -179,6 +181,45 @@ def test_results_are_the_latest_look_or_that_of_a_time(api, plan):
     assert api.get(path, {"as_of": (now - timedelta(days=1)).isoformat()}).status_code == 404
     for wrong in ("yesterday", "2026-01-01T00:00:00", "0001-01-01T00:00:00+14:00", "\0"):
         assert pointers(api.get(path, {"as_of": wrong})) == {"as_of"}
+
+
+def test_looks_are_listed_newest_first_page_by_page(api, plan):
+    api.send("post", "/experiments/", plan)
+    api.send("post", "/experiments/", plan | {"key": "other", "layer": None})
+    path, now = "/api/v1/experiments/ranker-din/looks/", timezone.now()
+    assert api.get(path).json() == {"results": [], "next": None}
+    for key, numbers in (("ranker-din", range(1, 12)), ("other", [12])):
+        for number in numbers:
+            Look.objects.create(
+                experiment=Experiment.objects.get(key=key), number=number, until=now, batch=number * 10,
+                verdict="keep running", sentence="Wait.", results={"arms": [number]},
+            )  # fmt: skip
+    seen, following = [], f"{path}?limit=4"
+    while following:
+        page = api.get(following).json()
+        seen, following = seen + page["results"], page["next"]
+    assert [row["number"] for row in seen] == list(range(11, 0, -1))  # 10 stands before 9: by number, not by letter
+    look = Look.objects.get(number=3)
+    assert set(seen[-3]) == {"number", "computed_at", "until", "batch", "verdict", "sentence", "results"}
+    assert (seen[-3]["batch"], seen[-3]["verdict"], seen[-3]["sentence"]) == (30, "keep running", "Wait.")
+    found = api.get(seen[-3]["results"]).json()
+    assert (found["experiment"], found["number"], found["results"]) == ("ranker-din", 3, look.results)
+    with CaptureQueriesContext(connection) as few:
+        api.get(f"{path}?limit=1")
+    with CaptureQueriesContext(connection) as many:
+        api.get(path)
+    assert len(few) == len(many)
+    assert not any('"results"' in one["sql"] for one in many)
+
+
+def test_who_may_not_see_an_experiment_sees_none_of_its_looks(api, plan, client_with):
+    api.send("post", "/experiments/", plan)
+    assert api.get("/api/v1/experiments/nobody/looks/").status_code == 404
+    path = "/api/v1/experiments/ranker-din/looks/"
+    assert client_with(["read"], scenarios=["search"]).get(path).status_code == 404
+    assert client_with(["ingest"]).get(path).status_code == 403
+    for wrong in ("cursor=x", "cursor=AAAA", "cursor=cmFua2Vy", "cursor=OTk5OTk5OTk5OTk5", "limit=0"):
+        assert pointers(api.get(f"{path}?{wrong}")) == {wrong.split("=")[0]}
 
 
 def test_a_refresh_is_handed_to_the_workers(api, plan, monkeypatch):

@@ -40,6 +40,7 @@ GET POST           /api/v1/experiments/{key}/ramp/
 GET                /api/v1/experiments/{key}/checklist/
 POST               /api/v1/experiments/{key}/power/
 GET POST           /api/v1/experiments/{key}/comments/
+GET                /api/v1/experiments/{key}/looks/
 GET                /api/v1/experiments/{key}/results/
 POST               /api/v1/experiments/{key}/results/refresh/
 GET                /api/v1/experiments/{key}/results/progress/

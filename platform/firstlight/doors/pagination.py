@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from firstlight.doors.refusals import bad_query
+from firstlight.doors.refusals import Unprocessable, bad_query
 
 DEFAULT, MOST = 100, 1_000
 
@@ -17,17 +17,21 @@ DEFAULT, MOST = 100, 1_000
 class CursorPagination(BasePagination):
     """`{"results": [...], "next": url|null}` in the order of `key`, which is unique in every list."""
 
+    by = "key"
     next: str | None = None
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         size = limit(request)
-        rows = queryset.order_by("key")
-        if cursor := request.query_params.get("cursor"):
-            rows = rows.filter(key__gt=_key(cursor))
-        page = list(rows[: size + 1])
+        cursor = request.query_params.get("cursor")
+        page = list(self.rows(queryset, _key(cursor) if cursor else None)[: size + 1])
         if len(page) > size:
-            self.next = replace_query_param(request.build_absolute_uri(), "cursor", _cursor(page[size - 1].key))
+            last = str(getattr(page[size - 1], self.by))
+            self.next = replace_query_param(request.build_absolute_uri(), "cursor", _cursor(last))
         return page[:size]
+
+    def rows(self, queryset: Any, after: str | None) -> Any:
+        """In order, those behind the last one seen."""
+        return (queryset if after is None else queryset.filter(key__gt=after)).order_by("key")
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.next})
@@ -53,6 +57,15 @@ class CursorPagination(BasePagination):
         ]
 
 
+class NewestFirst(CursorPagination):
+    """The same of what is numbered: the highest `number` first."""
+
+    by = "number"
+
+    def rows(self, queryset: Any, after: str | None) -> Any:
+        return (queryset if after is None else queryset.filter(number__lt=_number(after))).order_by("-number")
+
+
 def limit(request: Request) -> int:
     """How many rows the client asks for."""
     raw = request.query_params.get("limit", str(DEFAULT))
@@ -71,5 +84,15 @@ def _key(cursor: str) -> str:
     except ValueError:
         key = "\0"
     if "\0" in key:
-        raise bad_query("cursor", "This is not a cursor that a page gave.")
+        raise _no_cursor()
     return key
+
+
+def _number(cursor: str) -> int:
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 10):
+        raise _no_cursor()
+    return int(cursor)
+
+
+def _no_cursor() -> Unprocessable:
+    return bad_query("cursor", "This is not a cursor that a page gave.")
