@@ -11,6 +11,9 @@ INTERESTS = {"user", "merchant", "platform"}
 MOST_ARMS = 100
 
 
+WITHOUT_OWN_ARM = (Type.SWITCHBACK, Type.INTERLEAVING)
+
+
 def of(experiment: Experiment) -> Iterator[str]:
     arms = list(experiment.arms.order_by("position"))
     if experiment.is_template:
@@ -27,6 +30,8 @@ def of(experiment: Experiment) -> Iterator[str]:
     if experiment.cluster and experiment.cluster == experiment.unit:
         unit = Unit(experiment.unit).label.lower()
         yield f"Its units are their own clusters: name what a {unit} belongs to, or none."
+    if experiment.holdback > 0 and experiment.type in WITHOUT_OWN_ARM:
+        yield "No unit of it has an arm of its own that it could be held back in: hold back nothing."
     yield from _of_ramp([stage.coverage for stage in experiment.ramp.order_by("position")])
 
 

@@ -1,5 +1,6 @@
 """The checklist: what it says, and that only what fails keeps an experiment from starting."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -114,6 +115,8 @@ def test_an_uneven_a_a_test_fails_what_follows_but_the_next_a_a_test() -> None:
         ({"type": "interleaving", "arms": ("a", "b", "c")}, "exactly two rankers; it has 3 arms"),
         ({"type": "holdout", "arms": ("a", "b", "c")}, "none and all of what was shipped; it has 3"),
         ({"type": "switchback", "switch_hours": 1, "burn_in_minutes": 60}, "leaves nothing of a window of 1 hours"),
+        ({"type": "switchback", "holdback": Decimal("0.1")}, "an arm of its own that it could be held back in"),
+        ({"type": "interleaving", "holdback": Decimal("0.1")}, "an arm of its own that it could be held back in"),
         ({"cluster": "user_id"}, "Its units are their own clusters: name what a user belongs to"),
     ],
 )

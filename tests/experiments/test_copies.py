@@ -46,7 +46,7 @@ def full() -> Experiment:
     plan |= {"end_bucket": 70, "targeting": {"country": "IN"}, "confidence": Decimal("0.9"), "analysis": "fixed"}
     plan |= {"spending": "pocock", "correction": "bh", "prior": "own", "prior_mean": 0.01, "prior_sd": 0.02}
     plan |= {"cuped": False, "pre_days": 3, "slices": ["country"], "planned_days": 9, "planned_units": 1000}
-    plan |= {"coverage": Decimal("0.25"), "holdback": Decimal("0.1"), "type": "switchback"}
+    plan |= {"coverage": Decimal("0.25"), "holdback": Decimal("0.1"), "type": "holdout"}
     experiment = draft("source", scenario("home"), scenario("search"), owner=person("ann"), **plan)
     FurtherLayer.objects.create(experiment=experiment, layer=price, first_bucket=3, end_bucket=9)
     ramp(experiment, ("0.25", 3, 4), ("0.5", 5, 6))
