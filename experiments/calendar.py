@@ -69,7 +69,8 @@ def sentence(experiments: Sequence[Experiment]) -> str:
     planned = sum(one.status == Status.SCHEDULED for one in experiments)
     if not experiments:
         return "Nothing ran in the last 90 days, and nothing is planned."
-    told = f"{words.plural(running, 'experiment')} running"
+    paused = sum(one.status == Status.PAUSED for one in experiments)
+    told = f"{words.plural(running, 'experiment')} running" + (f", {paused} paused" if paused else "")
     return f"{told}, {planned} scheduled." if planned else f"{told}, none scheduled."
 
 

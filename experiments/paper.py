@@ -38,7 +38,7 @@ def printed(found: Mapping[str, Any], *, at: datetime) -> bytes:
         _section(pdf, section)
     if found["sql"]:
         _title(pdf, "The query behind these numbers")
-        _write(pdf, found["sql"], size=7)
+        _write(pdf, "On its page, under the same heading, and in the results over HTTP, as `sql`.")
     return bytes(pdf.output())
 
 

@@ -111,7 +111,7 @@ def _matching(rows: QuerySet[Experiment], asked: str) -> QuerySet[Experiment]:
             | Q(name__icontains=word)
             | Q(hypothesis__icontains=word)
             | Q(decision_note__icontains=word)
-            | Q(tags__contains=[word])
+            | Q(tags__icontains=word)
             | Q(pk__in=Experiment.objects.filter(arms__parameters__has_key=word).values("pk"))
         )
     return rows
@@ -164,8 +164,8 @@ def totals(tests: Iterable[Test]) -> list[Total]:
         if test.experiment.decision == Decision.SHIPPED:
             for effect in test.effects:
                 if effect.lift and effect.shrunken:
-                    kept.setdefault(effect.name, []).append(effect)
-    return [_total(name, effects) for name, effects in sorted(kept.items())]
+                    kept.setdefault(effect.metric, []).append(effect)
+    return sorted((_total(effects[0].name, effects) for effects in kept.values()), key=lambda one: one.name)
 
 
 def _total(name: str, effects: Sequence[Effect]) -> Total:
@@ -191,7 +191,7 @@ def pictures(tests: Sequence[Test]) -> list[Picture]:
     ]
     caption = (
         "What was shipped, added up, each effect shrunken towards what past tests found: what wins was chosen, so it "
-        "looks larger than it is. The line is the 95 % interval."
+        "looks larger than it is. The line is the 95 % interval, if the tests did not depend on each other."
     )
     return [
         Picture(

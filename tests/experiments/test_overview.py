@@ -19,12 +19,16 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 def experiment(key: str, status: Status = Status.RUNNING, started: int = 5, **values: Any) -> Experiment:
     """`started` days before today."""
     start = timezone.now() - timedelta(days=started)
-    ended = {} if status in {Status.RUNNING, Status.SCHEDULED} else {"stopped_at": start + timedelta(days=3)}
+    ended = (
+        {} if status in {Status.RUNNING, Status.PAUSED, Status.SCHEDULED} else {"stopped_at": start + timedelta(days=3)}
+    )
     begun = {"scheduled_for": start} if status == Status.SCHEDULED else {"started_at": start}
     return Experiment.objects.create(key=key, name=key.title(), status=status, **{**begun, **ended, **values})
 
 
-def shipped(key: str, lift: tuple[float, float, float], shrunken: tuple[float, float, float] | None) -> Experiment:
+def shipped(
+    key: str, lift: tuple[float, float, float], shrunken: tuple[float, float, float] | None, metric: str = "ctr"
+) -> Experiment:
     row = experiment(key, Status.DECIDED, 30, decision=Decision.SHIPPED, shipped_arm="new", tags=["ranking"])
     Arm.objects.create(experiment=row, key="new", weight=1, parameters={"ranker": key})
     names = ("value", "low", "high")
@@ -32,7 +36,7 @@ def shipped(key: str, lift: tuple[float, float, float], shrunken: tuple[float, f
     if shrunken:
         estimate["shrunken"] = dict(zip(names, shrunken, strict=True))
     other = {"arm": "other", "lift": {"value": 9.0, "low": 9.0, "high": 9.0}}
-    goal = {"metric": "ctr", "name": "Click rate", "role": "primary", "direction": "increase"}
+    goal = {"metric": metric, "name": "Click rate", "role": "primary", "direction": "increase"}
     metrics = [{**goal, "estimates": [estimate, other]}, {**goal, "role": "guardrail", "estimates": [other]}]
     row.looks.create(number=1, until=NOW, batch=1, verdict="ship", sentence="Ship it.", results={"metrics": metrics})
     return row
@@ -55,10 +59,11 @@ def test_the_calendar_has_a_picture_per_layer(admin_client: Client, django_asser
     layer = Layer.objects.create(key="ranking", name="Ranking")
     experiment("free")
     experiment("layered", layer=layer)
+    experiment("waits", Status.PAUSED)
     experiment("old", Status.STOPPED, 200)
     with django_assert_max_num_queries(12):
         page = admin_client.get("/admin/experiments/experiment/calendar/").content.decode()
-    assert "2 experiments running, none scheduled." in page
+    assert "2 experiments running, 1 paused, none scheduled." in page
     assert page.count('class="fl-chart"') == 2 and "Old" not in page
     svg = admin_client.get(f"/admin/experiments/experiment/calendar/layer-{layer.pk}.svg")
     assert svg.status_code == 200 and b"Layered" in svg.content
@@ -103,7 +108,13 @@ def test_what_was_shipped_adds_up_and_what_was_not_corrected_is_left_out() -> No
     assert total.high == pytest.approx(0.04 + hypot(0.03, 0.04))
 
 
-@pytest.mark.parametrize(("asked", "found"), [("one", 1), ("ranking", 2), ("ranker", 2), ("two ranking", 1), ("no", 0)])
+def test_two_metrics_of_one_name_are_not_added_up() -> None:
+    shipped("one", (0.05, 0.01, 0.09), (0.03, 0.00, 0.06))
+    shipped("two", (0.02, 0.00, 0.04), (0.01, -0.03, 0.05), metric="another")
+    assert [(total.name, total.n) for total in past.totals(past.found("", ""))] == [("Click rate", 1)] * 2
+
+
+@pytest.mark.parametrize(("asked", "found"), [("one", 1), ("Rank", 2), ("ranker", 2), ("two ranking", 1), ("no", 0)])
 def test_past_tests_are_found_by_words_tags_and_parameters(asked: str, found: int) -> None:
     shipped("one", (0.05, 0.01, 0.09), None)
     shipped("two", (0.05, 0.01, 0.09), None)

@@ -74,6 +74,7 @@ def test_paper_says_what_the_page_says(reader: Client, run: Experiment) -> None:
         assert sentence in text
     titles = ("Lifts", "How it settled", "Segments", "Scenarios", "Growth", "Novelty and primacy", "Objectives")
     assert all(title in text for title in (*titles, "Interactions", "Bayesian view", "All metrics", "Plan", "Looks"))
+    assert "The query behind these numbers" in text and "SELECT" not in text
     estimate = found["metrics"][0]["estimates"][0]
     assert f"{estimate['lift']['value'] * 100:+.1f} %".replace("-", "−") in text
 
