@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -194,7 +195,8 @@ def test_looks_are_listed_newest_first_page_by_page(api, plan):
                 experiment=Experiment.objects.get(key=key), number=number, until=now, batch=number * 10,
                 verdict="keep running", sentence="Wait.", results={"arms": [number]},
             )  # fmt: skip
-    seen, following = [], f"{path}?limit=4"
+    seen: list[dict[str, Any]] = []
+    following = f"{path}?limit=4"
     while following:
         page = api.get(following).json()
         seen, following = seen + page["results"], page["next"]
