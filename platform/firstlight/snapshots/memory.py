@@ -74,7 +74,12 @@ def refresh() -> Held:
 
 
 def watch() -> None:
-    """Keep this process fresh from now on; called once when a web process starts, harmless when called again."""
+    """Keep this process fresh from now on; called once when a web process starts, harmless when called again.
+
+    The first look is over when this returns: a web process that joins a server under load has an answer to its first
+    request. One that fails is left to the next, so a process also starts while the database is away.
+    """
+    _watch.try_to_look()
     _watch.start()
 
 
@@ -176,13 +181,15 @@ class _Watch:
         ).fetchall()
         self.held = renewed(self.held, number, published_at, parts, dict(payloads))
 
+    def try_to_look(self) -> None:
+        try:
+            self.look()
+        except Exception as error:  # whatever it is, the last good version stays and the next look may succeed
+            self._say(error)
+
     def _run(self, stopped: threading.Event) -> None:
-        while not stopped.wait(POLL if self.checked_at > 0 else 0):
-            try:
-                self.look()
-            except Exception as error:  # whatever it is, the last good version stays and the next look may succeed
-                self._say(error)
-                stopped.wait(POLL)
+        while not stopped.wait(POLL):
+            self.try_to_look()
 
     def _say(self, error: Exception) -> None:
         if time.monotonic() - self._said_at > SILENCE:

@@ -24,7 +24,6 @@ def watched(toys: Any) -> Iterator[Any]:
     toys[0].content, toys[1].content = {"a": b"1", "b": b"2"}, {"c": b"3"}
     publication.publish()
     memory.watch()
-    assert soon(lambda: _number() > 0)
     yield toys
     memory.forget()
 
@@ -43,6 +42,26 @@ def test_before_the_first_version_there_is_nothing_to_hold(toys: Any) -> None:
     with pytest.raises(memory.NoSnapshot):
         memory.refresh()
     assert memory.seconds_unchecked() < 1
+
+
+def test_who_starts_to_watch_holds_the_newest_version_at_once(watched: Any) -> None:
+    """Else a web process that joins a server under load would refuse its first requests."""
+    assert memory.current().state("one") == {"a": "1", "b": "2"}
+
+
+def test_a_watch_starts_also_while_the_database_is_away(toys: Any, settings: Any) -> None:
+    toys[0].content = {"a": b"1"}
+    publication.publish()
+    reachable = settings.DATABASES["default"]["NAME"]
+    settings.DATABASES["default"]["NAME"] = "away"
+    try:
+        memory.watch()
+        assert _number() == 0
+        settings.DATABASES["default"]["NAME"] = reachable
+        assert soon(lambda: _number() > 0), "and the next look finds it"
+    finally:
+        settings.DATABASES["default"]["NAME"] = reachable
+        memory.forget()
 
 
 def test_it_holds_what_was_published(toys: Any) -> None:
