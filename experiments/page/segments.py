@@ -21,7 +21,7 @@ def section(results: Json, choice: Choice) -> Section:
         return Section("segments", "Segments", missing=why)
     metric, arm = chosen_metric(results, choice), chosen_arm(results, choice)
     mine = [s for s in results["segments"] if (s["metric"], s["arm"]) == (metric["metric"], arm)]
-    own = sorted(mine, key=lambda s: (s["slice"], not _is_told(s), str(s["segment"])))
+    own = sorted(mine, key=_rank)
     tests = [h for h in results["heterogeneity"] if (h["metric"], h["arm"]) == (metric["metric"], arm)]
     pages = max(1, -(-len(own) // PAGE))
     at = min(max(choice.rows, 1), pages)
@@ -35,6 +35,12 @@ def section(results: Json, choice: Choice) -> Section:
         pictures=[_picture(metric, arm, results, shown, own)] if any(map(_is_told, shown)) else [],
         tables=[*([_tests(tests, metric)] if tests else []), _table(metric, shown)],
     )
+
+
+def _rank(segment: Json) -> tuple[str, bool, bool, int, str]:
+    """Within a slice the largest first; last those of which nothing is told, and those that name none."""
+    name = str(segment["segment"])
+    return segment["slice"], not _is_told(segment), name == "", -sum(segment["units"].values()), name
 
 
 def _sentence(results: Json) -> str:
@@ -76,12 +82,17 @@ def _picture(metric: Json, arm: str, results: Json, shown: list[Json], own: list
     return Picture("segments", f"“{metric['name']}” of {name} by segment", chart, [_csv(s) for s in own], caption)
 
 
+def _name(segment: Json) -> str:
+    """Units whose events say nothing of a slice make a segment without a name."""
+    return str(segment["segment"]) or "not said"
+
+
 def _is_told(segment: Json) -> bool:
     return stored.is_given(segment["shrunken"])
 
 
 def _interval(metric: Json, segment: Json) -> charts.Interval:
-    label, kept = f"{segment['segment']} · {segment['slice']}", segment["shrunken"]
+    label, kept = f"{_name(segment)} · {segment['slice']}", segment["shrunken"]
     if not stored.is_given(kept):
         return charts.Interval(label, stored.withheld(kept or segment["lift"]), "withheld")
     alone = segment["lift"] if stored.is_given(segment["lift"]) else kept
@@ -94,7 +105,7 @@ def _table(metric: Json, shown: list[Json]) -> Table:
     share = metric["share"]
     rows = [
         row(
-            Cell(str(s["segment"]), s["slice"], "name"),
+            Cell(_name(s), s["slice"], "name"),
             words.count(s["units"]["control"]),
             words.count(s["units"]["treatment"]),
             stored.level(s["levels"]["control"], share=share),

@@ -147,6 +147,14 @@ def test_the_pages_of_segments_show_every_segment_once() -> None:
     assert drawn(last, "segments") == drawn(segments.section(FOUND, Choice(rows=4)), "segments")
 
 
+def test_within_a_slice_the_largest_segment_comes_first_and_who_names_none_last() -> None:
+    one = next(s for s in FOUND["segments"])
+    sizes = {"IN": 50, "": 900, "BR": 70, "NP": 70}
+    told = [{**one, "segment": name, "units": {"control": n, "treatment": n}} for name, n in sizes.items()]
+    shown = drawn(segments.section({**FOUND, "segments": told}, NOTHING), "segments")
+    assert [row["label"].split(" · ")[0] for row in shown] == ["BR", "NP", "IN", "not said"]
+
+
 def test_segments_show_what_was_drawn_in_and_no_p_of_their_own() -> None:
     section = segments.section(FOUND, NOTHING)
     kept = {s["shrunken"]["value"] for s in FOUND["segments"]}
