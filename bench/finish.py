@@ -13,8 +13,8 @@ from numpy.random import Generator
 from scipy.stats import ttest_ind_from_stats
 
 from bench import stack
-from experiments.stats.finish import Design, Finished, GroupSequential, Kind, Normal, Stack, finish
 from firstlight.kernel.moments import Moments
+from firstlight.stats.finish import Design, Finished, GroupSequential, Kind, Normal, Stack, finish
 
 METRICS, TREATMENTS, SEGMENTS, COVARIATES, TRIES = 10, 2, 50, 3, 7
 ROWS = METRICS * TREATMENTS * SEGMENTS

@@ -6,9 +6,9 @@ from typing import Any
 
 from experiments.health import SPLIT
 from experiments.models import Look
-from experiments.stats.guardrails import State
 from experiments.verdict import Kind
 from firstlight.notices.announcing import announce
+from firstlight.stats.guardrails import State
 
 READY = frozenset({Kind.SHIP, Kind.END, Kind.ABORT})  # nothing more is to be waited for
 

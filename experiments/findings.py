@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.stats.estimates import Estimate
-from experiments.stats.guardrails import Guardrail, State
 from firstlight.console import words
 from firstlight.kernel.withheld import Withheld
+from firstlight.stats.estimates import Estimate
+from firstlight.stats.guardrails import Guardrail, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from datetime import date, timedelta
 
 from scipy.special import bdtrc
 
-from experiments.stats.sample_ratio import p_value
 from firstlight.console import words
 from firstlight.kernel.withheld import Withheld
+from firstlight.stats.sample_ratio import p_value
 
 ALARM = 0.001  # p of a test that is made at every look: a false alarm must be rare
 SPLIT = frozenset({"sample_ratio", "sample_ratio_watched"})  # one fault, seen by two tests

@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.models import Experiment, Look, Status, Type
 from experiments.reading.prior import Past
-from experiments.stats.tails import quantile
+from firstlight.stats.tails import quantile
 
 OVER = (Status.STOPPED, Status.DECIDED, Status.ARCHIVED)
 

@@ -17,11 +17,11 @@ from experiments.admin import STATUS_TONES
 from experiments.history import OVER
 from experiments.models import ExperimentMetric, Look, MetricRole, Status, Type
 from experiments.page import verdict_tone
-from experiments.stats import power
 from firstlight.console.navigation import may_see
 from firstlight.kernel.withheld import Reason, Withheld
 from firstlight.metrics.models import Metric
 from firstlight.metrics.usage import Effects, Level, Sensitivity, Spread, Usage, Use
+from firstlight.stats import power
 
 SHOWN = 50  # tests that are listed
 READ = 200  # newest tests whose last look is read

@@ -10,13 +10,13 @@ from numpy.random import Generator
 from experiments import asking
 from experiments.models import Experiment, Look, Redrawn
 from experiments.reading import stored
-from experiments.stats import bootstrap
-from experiments.stats.bootstrap import Buckets, Resampled
 from firstlight.kernel.windows import Window
 from firstlight.kernel.withheld import Withheld
 from firstlight.lake import engine
 from firstlight.metrics.buckets import Bucketed, buckets
 from firstlight.metrics.definitions import Definition
+from firstlight.stats import bootstrap
+from firstlight.stats.bootstrap import Buckets, Resampled
 
 DRAWS = 2_000
 Json = dict[str, Any]

@@ -13,9 +13,9 @@ from scipy.special import ndtri
 
 from experiments import traffic
 from experiments.models import Analysis, Experiment, Look, MetricRole, Type
-from experiments.stats import power
 from firstlight.catalog.models import Scenario
 from firstlight.kernel.withheld import Reason, Withheld
+from firstlight.stats import power
 
 MOST_LOOKS = 28  # more looks cost next to nothing more, and their bounds take long to find
 ONE_LOOK = "fixed"

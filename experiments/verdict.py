@@ -13,9 +13,9 @@ from math import ceil
 
 from experiments.findings import Finding, best, change, guardrail_words, no_difference, told
 from experiments.health import Check
-from experiments.stats.guardrails import Guardrail
 from firstlight.console import words
 from firstlight.kernel.withheld import Withheld
+from firstlight.stats.guardrails import Guardrail
 
 EARLY = 0.001  # what p must be under before the planned end of a fixed horizon
 # More units would not mend what these find.

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from experiments.health import SPLIT
-from experiments.stats.guardrails import State
 from firstlight.console import words
+from firstlight.stats.guardrails import State
 
 
 class Way(StrEnum):

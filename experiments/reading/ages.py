@@ -10,10 +10,10 @@ from experiments.reading.given import Given
 from experiments.reading.parts import Part, parts
 from experiments.reading.plan import Plan
 from experiments.reading.sequence import Course
-from experiments.stats import trend
-from experiments.stats.trend import Trend
 from firstlight.console import words
 from firstlight.kernel.withheld import Withheld
+from firstlight.stats import trend
+from firstlight.stats.trend import Trend
 
 Json = dict[str, Any]
 

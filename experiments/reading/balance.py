@@ -7,8 +7,8 @@ from typing import Any
 from experiments.health import ALARM, Before
 from experiments.reading.given import Totals
 from experiments.reading.plan import Plan
-from experiments.stats.finish import Design, Stack, finish
 from firstlight.kernel.moments import Moments
+from firstlight.stats.finish import Design, Stack, finish
 
 UNBALANCED = "the arms differed before exposure"
 

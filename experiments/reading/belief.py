@@ -5,8 +5,8 @@ from math import isfinite
 
 from experiments.reading.plan import PlannedMetric
 from experiments.reading.prior import Prior
-from experiments.stats import finish
-from experiments.stats.finish import Design, Normal, Readings
+from firstlight.stats import finish
+from firstlight.stats.finish import Design, Normal, Readings
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.reading.compared import Pair
 from experiments.reading.sequence import Course
-from experiments.stats import lifts, mixtures, ratios, selection, welch
-from experiments.stats.estimates import Estimate
-from experiments.stats.levels import Level
 from firstlight.kernel.withheld import Reason, Withheld
+from firstlight.stats import lifts, mixtures, ratios, selection, welch
+from firstlight.stats.estimates import Estimate
+from firstlight.stats.levels import Level
 
 if TYPE_CHECKING:
     from experiments.reading.rows import Row

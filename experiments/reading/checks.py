@@ -10,8 +10,8 @@ from experiments.reading.balance import Balance
 from experiments.reading.given import Given
 from experiments.reading.plan import Plan
 from experiments.reading.rows import Row, p_of
-from experiments.stats.estimates import Estimate
-from experiments.stats.sample_ratio import sequential_p
+from firstlight.stats.estimates import Estimate
+from firstlight.stats.sample_ratio import sequential_p
 
 
 def checks(plan: Plan, given: Given, rows: Sequence[Row], balanced: Balance, at: datetime) -> list[health.Check]:

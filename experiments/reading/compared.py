@@ -8,14 +8,14 @@ from typing import Any
 from scipy.special import ndtr, ndtri_exp
 
 from experiments.reading.sequence import Course
-from experiments.stats import finish, newcombe
-from experiments.stats.estimates import Comparison
-from experiments.stats.finish import AlwaysValid, Design, Finished, GroupSequential, Readings, Stack
-from experiments.stats.levels import Level
-from experiments.stats.newcombe import Share
-from experiments.stats.tails import Tail
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.withheld import Withheld
+from firstlight.stats import finish, newcombe
+from firstlight.stats.estimates import Comparison
+from firstlight.stats.finish import AlwaysValid, Design, Finished, GroupSequential, Readings, Stack
+from firstlight.stats.levels import Level
+from firstlight.stats.newcombe import Share
+from firstlight.stats.tails import Tail
 
 FARTHEST = 8.0  # standard errors; a confidence is 1 in a float beyond
 Pair = tuple[Moments, Moments]  # control, treatment

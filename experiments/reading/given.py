@@ -8,11 +8,11 @@ import numpy as np
 
 from experiments.reading.plan import Plan, PlannedMetric
 from experiments.reading.prior import Past
-from experiments.stats import quantiles
-from experiments.stats.levels import Level
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.withheld import Reason, Withheld
 from firstlight.metrics.read.values import Cells, Quantile
+from firstlight.stats import quantiles
+from firstlight.stats.levels import Level
 
 PAST = ("pre_value", "pre_denominator")
 NEW = "is_new"

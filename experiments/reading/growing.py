@@ -5,8 +5,8 @@ from typing import Any
 from experiments.reading import stored
 from experiments.reading.given import Given
 from experiments.reading.plan import Plan
-from experiments.stats import growth
 from firstlight.kernel.withheld import Withheld
+from firstlight.stats import growth
 
 Json = dict[str, Any]
 

@@ -7,11 +7,11 @@ from scipy.special import ndtri_exp
 from experiments.reading.compared import Compared, few
 from experiments.reading.plan import PlannedMetric
 from experiments.reading.sequence import Course
-from experiments.stats import finish, newcombe, welch
-from experiments.stats.finish import Readings
-from experiments.stats.guardrails import Guardrail, State
-from experiments.stats.tails import Evidence, Tail
 from firstlight.kernel.withheld import Withheld
+from firstlight.stats import finish, newcombe, welch
+from firstlight.stats.finish import Readings
+from firstlight.stats.guardrails import Guardrail, State
+from firstlight.stats.tails import Evidence, Tail
 
 
 def guarded(metric: PlannedMetric, readings: Readings, found: Compared, course: Course) -> Guardrail | Withheld:

@@ -10,10 +10,10 @@ from scipy.special import ndtri
 from experiments.reading import stored
 from experiments.reading.plan import Plan
 from experiments.reading.rows import Row
-from experiments.stats import criterion
-from experiments.stats.criterion import Gain
-from experiments.stats.estimates import Estimate
 from firstlight.kernel.withheld import Reason, Withheld
+from firstlight.stats import criterion
+from firstlight.stats.criterion import Gain
+from firstlight.stats.estimates import Estimate
 
 Json = dict[str, Any]
 INTERESTS = ("user", "merchant", "platform")

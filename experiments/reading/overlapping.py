@@ -5,11 +5,11 @@ from typing import Any
 
 from experiments.reading.given import Given, Totals
 from experiments.reading.plan import Plan
-from experiments.stats import interaction
-from experiments.stats.interaction import Interaction
-from experiments.stats.multiplicity import holm
 from firstlight.console import words
 from firstlight.kernel.withheld import Withheld
+from firstlight.stats import interaction
+from firstlight.stats.interaction import Interaction
+from firstlight.stats.multiplicity import holm
 
 Json = dict[str, Any]
 LEAST = 100  # units in a cell, under which a test of it sees nothing

@@ -7,7 +7,7 @@ from experiments.reading.given import Given
 from experiments.reading.parts import parts
 from experiments.reading.plan import Plan
 from experiments.reading.sequence import Course
-from experiments.stats import spillover
+from firstlight.stats import spillover
 
 Json = dict[str, Any]
 

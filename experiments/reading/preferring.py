@@ -7,12 +7,12 @@ from scipy.special import ndtr
 from experiments.reading.compared import FARTHEST, Compared, Ways, as_normal
 from experiments.reading.given import Credits
 from experiments.reading.sequence import Course
-from experiments.stats import preference
-from experiments.stats.estimates import Comparison, Estimate
-from experiments.stats.levels import Level
-from experiments.stats.preference import Preference
-from experiments.stats.tails import Tail
 from firstlight.kernel.withheld import Reason, Withheld
+from firstlight.stats import preference
+from firstlight.stats.estimates import Comparison, Estimate
+from firstlight.stats.levels import Level
+from firstlight.stats.preference import Preference
+from firstlight.stats.tails import Tail
 
 
 def preferred(credits: Credits, course: Course) -> Compared:

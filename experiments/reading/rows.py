@@ -14,12 +14,12 @@ from experiments.reading.plan import Plan, PlannedArm, PlannedMetric
 from experiments.reading.prior import FLAT, prior_of
 from experiments.reading.sequence import Course
 from experiments.reading.wholes import At
-from experiments.stats import dilution, multiplicity
-from experiments.stats.estimates import Comparison, Estimate
-from experiments.stats.finish import Readings
-from experiments.stats.guardrails import Guardrail
-from experiments.stats.tails import LN10
 from firstlight.kernel.withheld import Reason, Withheld
+from firstlight.stats import dilution, multiplicity
+from firstlight.stats.estimates import Comparison, Estimate
+from firstlight.stats.finish import Readings
+from firstlight.stats.guardrails import Guardrail
+from firstlight.stats.tails import LN10
 
 POWER = 0.8416212335729143  # standard errors that 80 % power adds
 NOT_CHOSEN = "switched off in the plan"

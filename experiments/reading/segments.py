@@ -11,13 +11,13 @@ from experiments.reading.given import Given
 from experiments.reading.parts import Part, parts
 from experiments.reading.plan import Plan
 from experiments.reading.sequence import Course
-from experiments.stats import heterogeneity
-from experiments.stats.estimates import Estimate
-from experiments.stats.heterogeneity import Heterogeneity
-from experiments.stats.multiplicity import benjamini_hochberg
-from experiments.stats.newcombe import FEW
 from firstlight.console import words
 from firstlight.kernel.withheld import Reason, Withheld
+from firstlight.stats import heterogeneity
+from firstlight.stats.estimates import Estimate
+from firstlight.stats.heterogeneity import Heterogeneity
+from firstlight.stats.multiplicity import benjamini_hochberg
+from firstlight.stats.newcombe import FEW
 
 Json = dict[str, Any]
 Group = tuple[str, str, str]  # slice, metric, arm

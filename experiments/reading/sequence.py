@@ -10,8 +10,8 @@ from scipy.special import log_ndtr, ndtri
 
 from experiments.reading.given import Given
 from experiments.reading.plan import Plan
-from experiments.stats import spending
-from experiments.stats.finish import tightness
+from firstlight.stats import spending
+from firstlight.stats.finish import tightness
 
 ROUGH = (1e-12, 1e-8, 1e-5, 1e-3, 0.02, 0.3, 0.7)  # levels between which a p is interpolated
 

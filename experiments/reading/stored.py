@@ -10,13 +10,13 @@ from experiments.reading.compared import Ways
 from experiments.reading.given import Totals
 from experiments.reading.plan import Plan, PlannedArm, PlannedMetric
 from experiments.reading.rows import Row, finding, p_of
-from experiments.stats import comparison
-from experiments.stats.estimates import Comparison, Estimate
-from experiments.stats.guardrails import Guardrail, State
-from experiments.stats.levels import Level
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.withheld import Withheld
 from firstlight.metrics.read.values import Cells
+from firstlight.stats import comparison
+from firstlight.stats.estimates import Comparison, Estimate
+from firstlight.stats.guardrails import Guardrail, State
+from firstlight.stats.levels import Level
 
 Json = dict[str, Any]
 

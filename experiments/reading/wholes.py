@@ -8,8 +8,8 @@ from experiments.reading.given import Totals
 from experiments.reading.plan import Plan, PlannedMetric
 from experiments.reading.preferring import preferred
 from experiments.reading.sequence import Course
-from experiments.stats.estimates import Comparison
 from firstlight.kernel.moments import Moments
+from firstlight.stats.estimates import Comparison
 
 At = tuple[str, str]  # metric, arm
 

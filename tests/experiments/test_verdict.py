@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from experiments.findings import Finding
 from experiments.health import Check
-from experiments.stats.estimates import Estimate
-from experiments.stats.guardrails import Guardrail, State
-from experiments.stats.tails import Tail
 from experiments.verdict import Kind, Progress, Question, Verdict, decide
 from firstlight.kernel.withheld import Reason, Withheld
+from firstlight.stats.estimates import Estimate
+from firstlight.stats.guardrails import Guardrail, State
+from firstlight.stats.tails import Tail
 
 OVER, EARLY = Progress(14.2, 14, is_stopped=False), Progress(9.0, 14, is_stopped=False)
 STOPPED_EARLY = Progress(3.0, 14, is_stopped=True)

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments.stats import (
+from firstlight.kernel.moments import Moments
+from firstlight.stats import (
     mixtures,
 )
-from experiments.stats.finish import Belief, Design, Normal, posterior
-from firstlight.kernel.moments import Moments
+from firstlight.stats.finish import Belief, Design, Normal, posterior
 from tests.oracles.compared import finished, population
 from tests.oracles.conventions import growthbook_lift
 from tests.oracles.sums import ARMS, Answer, Case, Method, moments, with_past

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from math import exp, log, sqrt
 from typing import Any
 
-from experiments.stats import (
+from firstlight.kernel.moments import Moments
+from firstlight.stats import (
     ratios,
     tails,
     welch,
 )
-from experiments.stats.estimates import Estimate
-from experiments.stats.finish import (
+from firstlight.stats.estimates import Estimate
+from firstlight.stats.finish import (
     AlwaysValid,
     Design,
     Finished,
@@ -21,9 +22,8 @@ from experiments.stats.finish import (
     linearised,
     tightness,
 )
-from experiments.stats.levels import Level
-from experiments.stats.tails import Evidence
-from firstlight.kernel.moments import Moments
+from firstlight.stats.levels import Level
+from firstlight.stats.tails import Evidence
 from tests.oracles.sums import ARMS, Answer, Case, Method, moments, with_past
 
 

@@ -4,7 +4,8 @@ from math import hypot, inf
 
 import numpy as np
 
-from experiments.stats import (
+from firstlight.kernel.moments import Moments
+from firstlight.stats import (
     covariates,
     impact,
     lifts,
@@ -12,12 +13,11 @@ from experiments.stats import (
     tails,
     welch,
 )
-from experiments.stats.covariates import Adjusted, Pooling
-from experiments.stats.estimates import Estimate
-from experiments.stats.levels import Level
-from experiments.stats.lifts import Lift
-from experiments.stats.tails import Evidence
-from firstlight.kernel.moments import Moments
+from firstlight.stats.covariates import Adjusted, Pooling
+from firstlight.stats.estimates import Estimate
+from firstlight.stats.levels import Level
+from firstlight.stats.lifts import Lift
+from firstlight.stats.tails import Evidence
 from tests.oracles.compared import watched_lift
 from tests.oracles.sums import Answer, Case, Method, both, mean_level, sure, with_past
 

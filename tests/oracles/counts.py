@@ -5,7 +5,8 @@ from math import exp, inf
 
 import numpy as np
 
-from experiments.stats import (
+from firstlight.kernel.withheld import Withheld
+from firstlight.stats import (
     newcombe,
     preference,
     proportions,
@@ -13,9 +14,8 @@ from experiments.stats import (
     sample_ratio,
     tails,
 )
-from experiments.stats.estimates import Comparison
-from experiments.stats.newcombe import Share
-from firstlight.kernel.withheld import Withheld
+from firstlight.stats.estimates import Comparison
+from firstlight.stats.newcombe import Share
 from tests.oracles.sums import Answer, Case, Method, shares, sure
 
 

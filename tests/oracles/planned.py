@@ -2,14 +2,14 @@
 
 from math import ceil, sqrt
 
-from experiments.stats import (
+from firstlight.stats import (
     dilution,
     heterogeneity,
     lifts,
     power,
     selection,
 )
-from experiments.stats.estimates import Estimate
+from firstlight.stats.estimates import Estimate
 from tests.oracles.sums import (
     Answer,
     Case,

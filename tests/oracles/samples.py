@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.stats import (
+from firstlight.kernel.moments import Moments
+from firstlight.stats import (
     bootstrap,
     clusters,
     levels,
@@ -18,11 +19,10 @@ from experiments.stats import (
     tails,
     welch,
 )
-from experiments.stats.bootstrap import Buckets
-from experiments.stats.estimates import Estimate
-from experiments.stats.levels import Level
-from experiments.stats.tails import Evidence
-from firstlight.kernel.moments import Moments
+from firstlight.stats.bootstrap import Buckets
+from firstlight.stats.estimates import Estimate
+from firstlight.stats.levels import Level
+from firstlight.stats.tails import Evidence
 from tests.oracles.sums import ARMS, Answer, Case, Method, arrays, both, given_level, of_sums, sure
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from math import log, sqrt
 
-from experiments.stats import (
+from firstlight.stats import (
     boundaries,
     mixtures,
     multiplicity,
     spending,
 )
-from experiments.stats.finish import tightness
-from experiments.stats.tails import Evidence
+from firstlight.stats.finish import tightness
+from firstlight.stats.tails import Evidence
 from tests.oracles.sums import Answer, Case, Method
 
 

@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.stats import levels
-from experiments.stats.levels import Level
-from experiments.stats.newcombe import Share
 from firstlight.kernel.moments import Moments
 from firstlight.kernel.withheld import Withheld
+from firstlight.stats import levels
+from firstlight.stats.levels import Level
+from firstlight.stats.newcombe import Share
 
 Case = Mapping[str, Any]
 Answer = dict[str, Any]

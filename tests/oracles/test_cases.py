@@ -8,9 +8,9 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
 
-from experiments.stats import proportions
-from experiments.stats.newcombe import Share
-from experiments.stats.tails import Evidence
+from firstlight.stats import proportions
+from firstlight.stats.newcombe import Share
+from firstlight.stats.tails import Evidence
 from tests.oracles.run import ERRORS, Outcome, known, outcome
 from tests.oracles.sums import Case
 

@@ -7,9 +7,9 @@ from numpy.random import Generator
 from scipy.special import ndtri
 
 from experiments.reading.prior import Past, fitted
-from experiments.stats import heterogeneity, mixtures, power, selection
-from experiments.stats.finish import Belief, Design, Normal, finish
-from experiments.stats.power import Test
+from firstlight.stats import heterogeneity, mixtures, power, selection
+from firstlight.stats.finish import Belief, Design, Normal, finish
+from firstlight.stats.power import Test
 from tests.statistics import units
 from tests.statistics.one_look import covers
 from tests.statistics.promises import Promise, average, share, simulation

@@ -4,15 +4,15 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import ndtr
 
-from experiments.stats import covariates, guardrails, interaction, power, preference, spillover, trend
-from experiments.stats.estimates import Estimate
-from experiments.stats.finish import Design, finish
-from experiments.stats.guardrails import Guardrail, State
-from experiments.stats.interaction import Interaction
-from experiments.stats.power import Test
-from experiments.stats.preference import Preference
-from experiments.stats.trend import Trend
 from firstlight.kernel.moments import Moments
+from firstlight.stats import covariates, guardrails, interaction, power, preference, spillover, trend
+from firstlight.stats.estimates import Estimate
+from firstlight.stats.finish import Design, finish
+from firstlight.stats.guardrails import Guardrail, State
+from firstlight.stats.interaction import Interaction
+from firstlight.stats.power import Test
+from firstlight.stats.preference import Preference
+from firstlight.stats.trend import Trend
 from tests.statistics import units
 from tests.statistics.promises import Promise, share, simulation
 

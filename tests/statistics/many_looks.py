@@ -13,8 +13,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from experiments.stats import boundaries, finish, mixtures, power, spending
-from experiments.stats.finish import AlwaysValid, Design, GroupSequential, Readings, Stack
+from firstlight.stats import boundaries, finish, mixtures, power, spending
+from firstlight.stats.finish import AlwaysValid, Design, GroupSequential, Readings, Stack
 from tests.statistics import units
 from tests.statistics.one_look import covers
 from tests.statistics.promises import Promise, share, simulation

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from experiments.stats.finish import Design, Kind, Readings, Stack, finish
+from firstlight.stats.finish import Design, Kind, Readings, Stack, finish
 from tests.statistics import units
 from tests.statistics.promises import Promise, share, simulation
 

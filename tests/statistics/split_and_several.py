@@ -5,8 +5,8 @@ from numpy.random import Generator
 from scipy.special import ndtr
 
 from experiments import health
-from experiments.stats import multiplicity, sample_ratio
-from experiments.stats.finish import Design, finish
+from firstlight.stats import multiplicity, sample_ratio
+from firstlight.stats.finish import Design, finish
 from tests.statistics import units
 from tests.statistics.one_look import covers
 from tests.statistics.promises import Promise, average, share, simulation

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.stats.finish import Design, Readings, Stack, finish
 from firstlight.kernel.moments import Moments
+from firstlight.stats.finish import Design, Readings, Stack, finish
 
 SEEDS = st.integers(0, 10_000)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from experiments.stats.finish import Stack
+from firstlight.stats.finish import Stack
 
 Values = NDArray[np.float64]
 Draw = Callable[[Generator, tuple[int, int], float], Values]  # (rng, (samples, units), lift) -> (samples, units, k)

@@ -13,9 +13,9 @@ from scipy import stats
 
 from experiments.reading import Given, Plan, read
 from experiments.reading.prior import Past
-from experiments.stats import spending
 from firstlight.kernel.moments import Moments
 from firstlight.metrics.read import Cells
+from firstlight.stats import spending
 from tests.experiments.reading.plans import CLICKED, PLAN, START, VALUE
 
 N = 4_000  # units of each arm

@@ -11,7 +11,7 @@ from scipy import stats
 
 from experiments.reading.given import Given
 from experiments.reading.sequence import Course, course, daily
-from experiments.stats import spending
+from firstlight.stats import spending
 from tests.experiments.reading.plans import PLAN, START
 
 NOW = START + timedelta(days=14)
