@@ -15,9 +15,9 @@ from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 from fpdf.fonts import FontFace
 
-from experiments.page.shapes import Section, Table
 from firstlight.console.pictures import Picture
 from firstlight.console.pictures import printed as drawn
+from firstlight.console.sections import Section, Table
 
 INK, TEXT, FAINT, LINE = (15, 23, 42), (51, 65, 85), (82, 97, 122), (226, 232, 240)
 TONES = {"better": (31, 157, 107), "worse": (217, 72, 95), "warn": (217, 138, 28), "info": (79, 127, 224)}

@@ -15,10 +15,10 @@ from experiments.page import (
     settling,
 )
 from experiments.page.choice import Choice
-from experiments.page.shapes import Section
 from experiments.page.stored import Json, arm_name, is_old, n_units, tone, whole
 from experiments.page.summary import figures, health, health_sentence, verdict_tone
 from firstlight.console.pictures import Picture
+from firstlight.console.sections import Section
 
 __all__ = [
     "Choice",

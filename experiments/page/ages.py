@@ -2,10 +2,10 @@
 
 from experiments.page import stored
 from experiments.page.choice import Choice, chosen_metric, focus
-from experiments.page.shapes import Section
 from experiments.page.stored import Json, arm_name
 from firstlight.console import charts
 from firstlight.console.pictures import Picture
+from firstlight.console.sections import Section
 
 
 def section(results: Json, choice: Choice) -> Section:

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from experiments.page.shapes import Option, Switch
 from experiments.page.stored import Json, in_force
+from firstlight.console.sections import Option, Switch
 
 SCALES = {"relative": "Relative", "absolute": "Absolute"}
 COVARIATES = {"adjusted": "Adjusted", "raw": "Raw"}

@@ -4,10 +4,10 @@ from typing import Any
 
 from experiments.page import stored
 from experiments.page.choice import Choice, readings
-from experiments.page.shapes import Section, Switch
 from experiments.page.stored import Json, arm_name, estimates
 from firstlight.console import charts, words
 from firstlight.console.pictures import Picture
+from firstlight.console.sections import Section, Switch
 
 
 def section(results: Json, choice: Choice) -> Section:

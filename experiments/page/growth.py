@@ -4,10 +4,10 @@ from itertools import accumulate
 
 from experiments.page import stored
 from experiments.page.choice import Choice, chosen_arm, focus
-from experiments.page.shapes import Section
 from experiments.page.stored import Json
 from firstlight.console import charts, words
 from firstlight.console.pictures import Picture
+from firstlight.console.sections import Section
 
 
 def section(results: Json, choice: Choice) -> Section:

@@ -2,9 +2,9 @@
 
 from experiments.page import stored
 from experiments.page.choice import Choice
-from experiments.page.shapes import Cell, Section, Table, heads, row
 from experiments.page.stored import Json, arm_name, metric_name
 from firstlight.console import words
+from firstlight.console.sections import Cell, Section, Table, heads, row
 
 NOBODY = "No other experiment ran on the same units, so nothing can interact."
 MOST = 30  # rows; the smallest p first

@@ -2,9 +2,9 @@
 
 from experiments.page import stored
 from experiments.page.choice import Choice, readings
-from experiments.page.shapes import Cell, Row, Section, Table, group, heads, row
 from experiments.page.stored import ROLES, Json, arm_name
 from firstlight.console import words
+from firstlight.console.sections import Cell, Row, Section, Table, group, heads, row
 
 
 def section(results: Json, choice: Choice) -> Section:

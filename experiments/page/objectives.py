@@ -5,10 +5,10 @@ from typing import Any
 
 from experiments.page import stored
 from experiments.page.choice import Choice
-from experiments.page.shapes import Cell, Section, Table, heads, row
 from experiments.page.stored import Json, arm_name
 from firstlight.console import charts, words
 from firstlight.console.pictures import Picture
+from firstlight.console.sections import Cell, Section, Table, heads, row
 
 INTERESTS = ("user", "merchant", "platform")
 

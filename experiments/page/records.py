@@ -8,10 +8,10 @@ from typing import Any
 
 from experiments.models import Experiment, Look, Redrawn
 from experiments.page import stored
-from experiments.page.shapes import Cell, Section, Table, heads, row
 from experiments.page.stored import ROLES, Json
 from experiments.page.summary import verdict_tone
 from firstlight.console import words
+from firstlight.console.sections import Cell, Section, Table, heads, row
 
 NOT_REDRAWN = (
     "Nobody has checked this look by the bootstrap yet. It draws the units again, some thousand times, and trusts no "

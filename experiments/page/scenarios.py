@@ -4,10 +4,10 @@ from typing import Any
 
 from experiments.page import stored
 from experiments.page.choice import Choice, chosen_arm, focus
-from experiments.page.shapes import Cell, Section, Table, heads, row
 from experiments.page.stored import Json
 from firstlight.console import charts, words
 from firstlight.console.pictures import Picture
+from firstlight.console.sections import Cell, Section, Table, heads, row
 
 MOST = 12  # columns; the CSV has all
 FULL = 0.1  # lift from which on the colour is at its strongest

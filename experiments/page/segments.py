@@ -7,10 +7,10 @@ from typing import Any
 
 from experiments.page import stored
 from experiments.page.choice import Choice, chosen_arm, chosen_metric, focus
-from experiments.page.shapes import Cell, Option, Section, Switch, Table, heads, row
 from experiments.page.stored import Json
 from firstlight.console import charts, words
 from firstlight.console.pictures import Picture
+from firstlight.console.sections import Cell, Option, Section, Switch, Table, heads, row
 
 PAGE = 15  # rows of the picture
 

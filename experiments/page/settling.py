@@ -5,10 +5,10 @@ from datetime import date
 
 from experiments.page import stored
 from experiments.page.choice import Choice
-from experiments.page.shapes import Section
 from experiments.page.stored import Json, arm_name
 from firstlight.console import charts
 from firstlight.console.pictures import Picture
+from firstlight.console.sections import Section
 
 MOST = 4  # goals drawn; more than that is a wall
 

@@ -8,8 +8,8 @@ import pytest
 
 from experiments import page
 from experiments.page import Choice, ages, beliefs, forest, growth, measured, scenarios, segments, settling, stored
-from experiments.page.shapes import Section, Table
 from firstlight.console import words
+from firstlight.console.sections import Section, Table
 from tests.experiments import looks
 
 FOUND = page.whole(looks.results())

@@ -10,7 +10,8 @@ EVERYTHING = (
     "metrics.metricversion metrics.rate "
     "objectives.weights experiments.layer experiments.experiment experiments.arm experiments.experimentmetric "
     "experiments.furtherlayer experiments.rampstage experiments.phase experiments.claim experiments.comment "
-    "experiments.look bandits.campaign bandits.posterior bandits.drawtable lake.batch snapshots.version notices.notice"
+    "experiments.look bandits.campaign bandits.posterior bandits.drawtable bandits.ledger "
+    "bandits.outcome bandits.campaignlook bandits.simulation lake.batch snapshots.version notices.notice"
 )
 PLANS = (
     "catalog.scenario metrics.metric objectives.weights experiments.layer experiments.experiment experiments.arm "
