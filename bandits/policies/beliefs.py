@@ -1,0 +1,205 @@
+"""What is believed of the reward of items: a posterior each, frozen; made from counts, stored, drawn from, compared.
+
+The reward is that of an impression that is fully looked at, within the attribution time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy.special import betaincc, betaincinv, gammaincc, gammaincinv
+
+from bandits.policies.values import LogNormal
+
+Vector = NDArray[np.float64]
+
+STEPS = 48  # halvings of the logarithm of a hurdle's quantile
+NODES = 32  # Gauss-Legendre, on the probability that the conversion is smaller
+CHUNK = 512  # items reckoned with at a time: 4 MB an array of nodes by nodes
+
+
+class Beliefs(Protocol):
+    """The expected reward of each item, in the order of `items`; all vectors have one number per item."""
+
+    @property
+    def kind(self) -> str:
+        """beta, gamma or hurdle."""
+
+    @property
+    def items(self) -> tuple[str, ...]: ...
+
+    @property
+    def mean(self) -> Vector: ...
+
+    def draw(self, rng: Generator) -> Vector:
+        """One joint draw: items are independent."""
+
+    def interval(self, confidence: float = 0.95) -> tuple[Vector, Vector]:
+        """Equal-tailed credible interval of each item."""
+
+    def above(self, bar: Vector | float) -> Vector:
+        """P(reward > bar) of each item."""
+
+    def arrays(self) -> dict[str, Vector]:
+        """All its numbers by name; `of` gives the beliefs back."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beta:
+    """A reward of 0 to 1: clicked or not, or a weighted sum."""
+
+    kind: ClassVar[str] = "beta"
+    items: tuple[str, ...]
+    a: Vector
+    b: Vector
+
+    @property
+    def mean(self) -> Vector:
+        return self.a / (self.a + self.b)
+
+    def draw(self, rng: Generator) -> Vector:
+        return rng.beta(self.a, self.b)
+
+    def interval(self, confidence: float = 0.95) -> tuple[Vector, Vector]:
+        low, high = (_vector(betaincinv(self.a, self.b, p)) for p in _tails(confidence))
+        return low, high
+
+    def above(self, bar: Vector | float) -> Vector:
+        return _vector(betaincc(self.a, self.b, np.clip(bar, 0, 1)))
+
+    def arrays(self) -> dict[str, Vector]:
+        return {"a": self.a, "b": self.b}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gamma:
+    """A count per impression without an upper end: orders, pieces."""
+
+    kind: ClassVar[str] = "gamma"
+    items: tuple[str, ...]
+    shape: Vector
+    rate: Vector  # impressions
+
+    @property
+    def mean(self) -> Vector:
+        return self.shape / self.rate
+
+    def draw(self, rng: Generator) -> Vector:
+        return rng.standard_gamma(self.shape) / self.rate
+
+    def interval(self, confidence: float = 0.95) -> tuple[Vector, Vector]:
+        low, high = (_vector(gammaincinv(self.shape, p)) / self.rate for p in _tails(confidence))
+        return low, high
+
+    def above(self, bar: Vector | float) -> Vector:
+        return _vector(gammaincc(self.shape, self.rate * np.maximum(bar, 0)))
+
+    def arrays(self) -> dict[str, Vector]:
+        return {"shape": self.shape, "rate": self.rate}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hurdle:
+    """Money: whether an impression earns anything (Beta), times the mean of what it then earns (`values.LogNormal`).
+
+    `cap` is that of the values that were counted, in their currency. Without one (infinite) draws are still drawn, but
+    the mean is infinite, as that of the normal-inverse-gamma is.
+    """
+
+    kind: ClassVar[str] = "hurdle"
+    items: tuple[str, ...]
+    a: Vector
+    b: Vector
+    m: Vector
+    k: Vector
+    alpha: Vector
+    beta: Vector
+    cap: Vector | float = np.inf
+
+    @property
+    def mean(self) -> Vector:
+        conversion: Vector = self.a / (self.a + self.b)
+        if not np.isfinite(self.cap).all():
+            return conversion * np.inf
+        return conversion * self._value.mean(self._caps)
+
+    def draw(self, rng: Generator) -> Vector:
+        conversion = rng.beta(self.a, self.b)
+        return conversion * self._value.draw(self._caps, rng)
+
+    def interval(self, confidence: float = 0.95) -> tuple[Vector, Vector]:
+        low, high = (self._quantile(p) for p in _tails(confidence))
+        return low, high
+
+    def above(self, bar: Vector | float) -> Vector:
+        bars = np.broadcast_to(np.asarray(bar, np.float64), self.a.shape)
+        conversion, weight = self._conversions()
+        return self._above(bars, conversion, weight)
+
+    def arrays(self) -> dict[str, Vector]:
+        named = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("items", "cap")}
+        return named | {"cap": self._caps}
+
+    @property
+    def _value(self) -> LogNormal:
+        return LogNormal(self.m, self.k, self.alpha, self.beta)
+
+    @property
+    def _caps(self) -> Vector:
+        return np.broadcast_to(np.asarray(self.cap, np.float64), self.a.shape)
+
+    def _conversions(self) -> tuple[Vector, Vector]:
+        """Nodes of the conversion, shape (items, nodes), and their weights."""
+        node, weight = np.polynomial.legendre.leggauss(NODES)
+        found = _vector(betaincinv(self.a[:, None], self.b[:, None], (1 + node) / 2))
+        return np.maximum(found, np.finfo(float).tiny), weight / 2
+
+    def _above(self, bars: Vector, conversion: Vector, weight: Vector) -> Vector:
+        """Integral over the conversion p of P(value > bar / p)."""
+        answer = np.ones(len(bars))
+        for start in range(0, len(bars), CHUNK):
+            part = slice(start, start + CHUNK)
+            value = LogNormal(self.m[part], self.k[part], self.alpha[part], self.beta[part])
+            needed = np.maximum(bars[part, None] / conversion[part], np.finfo(float).tiny)
+            answer[part] = value.above(needed, self._caps[part]) @ weight
+        return np.where(bars <= 0, 1.0, answer)
+
+    def _quantile(self, p: float) -> Vector:
+        """By halving its logarithm."""
+        conversion, weight = self._conversions()
+        low, high = np.full(len(self.a), -60.0), np.full(len(self.a), 60.0)
+        for _ in range(STEPS):
+            middle = (low + high) / 2
+            beyond = self._above(np.exp(middle), conversion, weight) > 1 - p
+            low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
+        return _vector(np.exp((low + high) / 2))
+
+
+def of(kind: str, items: Sequence[str], arrays: Mapping[str, Vector]) -> Beliefs:
+    """Beliefs again from what `arrays` gave; other arrays stored beside them are not looked at."""
+    made = {"beta": Beta, "gamma": Gamma, "hurdle": Hurdle}[kind]
+    numbers: dict[str, Any] = {f.name: arrays[f.name] for f in fields(made) if f.name != "items"}
+    beliefs: Beliefs = made(tuple(items), **numbers)
+    return beliefs
+
+
+def pack(arrays: Mapping[str, Vector]) -> bytes:
+    """msgpack: {name: little-endian float64}."""
+    return msgspec.msgpack.encode({name: np.asarray(array, "<f8").tobytes() for name, array in arrays.items()})
+
+
+def unpack(packed: bytes) -> dict[str, Vector]:
+    named = msgspec.msgpack.decode(packed, type=dict[str, bytes])
+    return {name: np.frombuffer(array, "<f8").astype(np.float64) for name, array in named.items()}
+
+
+def _tails(confidence: float) -> tuple[float, float]:
+    return (1 - confidence) / 2, (1 + confidence) / 2
+
+
+def _vector(found: Any) -> Vector:
+    return np.asarray(found, np.float64)
