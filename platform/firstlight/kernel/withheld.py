@@ -27,6 +27,8 @@ class Reason(StrEnum):
     NO_METRIC = "no goal measures it"
     NOT_READ = "what the whole site did was not read"
     NO_ANSWER = "the lake does not answer"
+    NO_INCUMBENTS = "no item outside of the pool was seen and rewarded often enough"
+    TOO_FEW_JUDGED = "fewer than five decisions can be judged yet"
 
 
 @dataclass(frozen=True, slots=True)
