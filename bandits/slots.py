@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.policies import draws
+from bandits.policies.beliefs import Beta
+from bandits.policies.policy import Policy
 
 _WORDS = Struct("<4Q")
 _NOBODY = -1
@@ -213,7 +215,8 @@ def _allows(table: Table, limits: Filter) -> Callable[[int], bool]:
 
 
 def _drawn_again(table: Table, row: int) -> Indices:
-    return draws.ranking(table.a, table.b, draws.generator(table.seed, row))
+    believed = Beta(table.items, table.a, table.b)
+    return draws.ranking(Policy(), believed, None, draws.generator(table.seed, row))
 
 
 def _uniform(table: Table, rest: list[int], allowed: Mask, word: int) -> int:

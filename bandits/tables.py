@@ -4,13 +4,16 @@ from collections.abc import Sequence
 
 from bandits.models import Campaign, DrawTable, Posterior
 from bandits.policies import draws
+from bandits.policies.beliefs import Beta
+from bandits.policies.policy import Policy
 from firstlight.catalog.models import Item
 
 
 def drawn(campaign: Campaign, posterior: Posterior, pool: Sequence[Item]) -> DrawTable:
     """An unsaved table; `pool` in the order of the posterior's items. The same posterior gives the same table."""
     beliefs, seed = posterior.beliefs, seed_of(campaign, posterior)
-    rows = draws.table(beliefs.a, beliefs.b, draws.generators(seed), depth(campaign, pool))
+    believed = Beta(beliefs.items, beliefs.a, beliefs.b)
+    rows = draws.table(Policy(), believed, None, draws.generators(seed), depth(campaign, pool))
     return DrawTable(
         campaign=campaign,
         posterior=posterior,

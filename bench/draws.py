@@ -8,6 +8,8 @@ import numpy as np
 
 from bandits import slots
 from bandits.policies import draws
+from bandits.policies.beliefs import Beta
+from bandits.policies.policy import Policy
 from bench import stack
 
 ITEMS, SLOTS, DEPTH, SEED, CALLS = 10_000, 10, 800, 7, 100_000  # DEPTH: 10 slots under a filter passing a twentieth
@@ -16,8 +18,10 @@ ITEMS, SLOTS, DEPTH, SEED, CALLS = 10_000, 10, 800, 7, 100_000  # DEPTH: 10 slot
 def run() -> None:
     rng = np.random.default_rng(SEED)
     a, b = 0.5 + rng.gamma(1, 3, ITEMS), 99 + rng.gamma(1, 300, ITEMS)
+    believed = Beta(tuple(f"sku-{i}" for i in range(ITEMS)), a, b)
     for depth in (SLOTS, DEPTH):
-        seconds = _best(lambda depth=depth: draws.table(a, b, draws.generators(SEED), depth))  # type: ignore[misc]
+        rows = lambda depth=depth: draws.table(Policy(), believed, None, draws.generators(SEED), depth)  # type: ignore[misc] # noqa: E731
+        seconds = _best(rows)
         whole = _best(lambda: _sorted_whole(a, b))
         told = f"{seconds:.2f} s for {ITEMS:,} items, {draws.N_ROWS:,} rows, {depth} places"
         stack.line("draw table", told, f"argsort of all draws {whole:.2f} s", whole / seconds)
@@ -40,16 +44,17 @@ def _sorted_whole(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _table(a: np.ndarray, b: np.ndarray) -> slots.Table:
+    names = tuple(f"sku-{i}" for i in range(ITEMS))
     return slots.Table(
         campaign="new-arrivals",
         number=55,
         seed=SEED,
-        items=tuple(f"sku-{i}" for i in range(ITEMS)),
+        items=names,
         merchants=("",) * ITEMS,
         categories=("",) * ITEMS,
         a=a,
         b=b,
-        rows=draws.table(a, b, draws.generators(SEED), DEPTH),
+        rows=draws.table(Policy(), Beta(names, a, b), None, draws.generators(SEED), DEPTH),
         floor=0.05,
         merchant_cap=None,
     )

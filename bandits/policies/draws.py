@@ -1,4 +1,4 @@
-"""The draw table: S joint draws from the posteriors, each as a ranking of the items.
+"""The draw table: S rows of scores, each as a ranking of the items (under Thompson sampling one joint draw each).
 
 Serving Thompson sampling from 1,024 stored rankings costs no measurable regret against fresh draws, and makes every
 propensity a count (docs/methods.md). Row s has a generator of its own, so any row can be drawn again, alone and to its
@@ -12,6 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+
+from bandits.policies.beliefs import Beliefs
+from bandits.policies.policy import Policy, scores
 
 Vector = NDArray[np.float64]
 Rows = NDArray[np.uint32]  # (S, depth) indices of items, best first
@@ -30,30 +33,43 @@ def generator(seed: int, row: int) -> Generator:
     return np.random.default_rng((seed, row))
 
 
-def ranking(a: Vector, b: Vector, rng: Generator, depth: int | None = None) -> NDArray[np.intp]:
-    """Indices of the best `depth` items (all by default) of one joint draw from Beta(a, b), best first."""
-    draw = rng.beta(a, b)
-    if depth is None or depth >= len(draw):
-        return np.argsort(-draw, kind="stable")
-    best = np.sort(np.argpartition(-draw, depth - 1)[:depth])  # sorted, so that equal draws rank by index here too
-    return best[np.argsort(-draw[best], kind="stable")]
+def ranking(
+    policy: Policy, beliefs: Beliefs, pace: Vector | None, rng: Generator, depth: int | None = None
+) -> NDArray[np.intp]:
+    """Indices of the best `depth` items (all by default) by one row of scores, best first; of equals the first.
+
+    An item whose pace is -inf is in no row: it is not served while this table is.
+    """
+    score = scores(policy, beliefs, pace, rng)
+    n_open = n_served(score)
+    depth = n_open if depth is None else min(depth, n_open)
+    if depth == len(score):
+        return np.argsort(-score, kind="stable")
+    best = np.sort(np.argpartition(-score, max(depth - 1, 0))[:depth])  # sorted: equals rank by index here too
+    return best[np.argsort(-score[best], kind="stable")]
 
 
-def table(a: Vector, b: Vector, rngs: Sequence[Generator], depth: int) -> Rows:
-    """One ranking per generator, shape (len(rngs), min(depth, items)).
+def table(policy: Policy, beliefs: Beliefs, pace: Vector | None, rngs: Sequence[Generator], depth: int) -> Rows:
+    """One ranking per generator, shape (len(rngs), min(depth, items that are served)).
 
     One row is in memory at a time per thread: 160 kB at 10,000 items. NumPy lets go of the interpreter while it
     draws and sorts, so the rows share the processor's cores.
     """
-    rows = np.empty((len(rngs), min(depth, len(a))), np.uint32)
+    n_open = len(beliefs.items) if pace is None else n_served(pace)
+    rows = np.empty((len(rngs), min(depth, n_open)), np.uint32)
 
     def fill(row: int) -> None:
-        rows[row] = ranking(a, b, rngs[row], depth)
+        rows[row] = ranking(policy, beliefs, pace, rngs[row], depth)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for _ in threads.map(fill, range(len(rngs))):
             pass
     return rows
+
+
+def n_served(pace: Vector) -> int:
+    """How many items are not at -inf: as many as a whole row ranks."""
+    return len(pace) - int(np.isneginf(pace).sum())
 
 
 def depth_for(n_slots: int, eligible_share: float, n_items: int) -> int:

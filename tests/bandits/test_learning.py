@@ -19,6 +19,8 @@ from django.conf import settings as django_settings
 from bandits import learning, lifecycle, rewards
 from bandits.models import Campaign, DrawTable, Posterior
 from bandits.policies import draws
+from bandits.policies.beliefs import Beta
+from bandits.policies.policy import Policy
 from firstlight.catalog.models import Item, Merchant, Scenario
 from firstlight.lake import table as lake
 from firstlight.lake.schema import EVENTS
@@ -172,7 +174,8 @@ def test_a_table_can_be_drawn_again_bit_for_bit_from_its_posterior_and_seed(camp
     learning.learn(campaign.pk, at=AT)
     table = DrawTable.objects.select_related("posterior").get()
     beliefs = table.posterior.beliefs
-    again = draws.table(beliefs.a, beliefs.b, draws.generators(table.seed, table.n_rows), table.depth)
+    believed, rngs = Beta(beliefs.items, beliefs.a, beliefs.b), draws.generators(table.seed, table.n_rows)
+    again = draws.table(Policy(), believed, None, rngs, table.depth)
     assert again.astype("<u4").tobytes() == bytes(table.rows)
 
 

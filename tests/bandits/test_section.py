@@ -10,9 +10,12 @@ import pytest
 
 from bandits import section, slots
 from bandits.policies import draws
+from bandits.policies.beliefs import Beta
+from bandits.policies.policy import Policy
 from firstlight.snapshots.sections import Request
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
+BELIEVED = Beta(tuple(f"sku-{i}" for i in range(40)), np.linspace(1, 6, 40), np.full(40, 90.0))
 PART = section.Part(
     campaign="a-new",
     scenario="home",
@@ -27,7 +30,7 @@ PART = section.Part(
     a=np.linspace(1, 6, 40).tobytes(),
     b=np.full(40, 90.0).tobytes(),
     depth=8,
-    rows=draws.table(np.linspace(1, 6, 40), np.full(40, 90.0), draws.generators(9), 8).astype("<u4").tobytes(),
+    rows=draws.table(Policy(), BELIEVED, None, draws.generators(9), 8).astype("<u4").tobytes(),
 )
 
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from bandits import slots
 from bandits.policies import draws
+from bandits.policies.beliefs import Beta
+from bandits.policies.policy import Policy
 from bandits.slots import Filter, Table
 
 
@@ -19,16 +21,17 @@ def table(
 ) -> Table:
     rng = np.random.default_rng(seed)
     a, b = rng.uniform(1, 6, n), rng.uniform(20, 80, n)
+    items = tuple(f"sku-{i}" for i in range(n))
     return Table(
         campaign="new-arrivals",
         number=55,
         seed=seed,
-        items=tuple(f"sku-{i}" for i in range(n)),
+        items=items,
         merchants=tuple("" if i % 5 == 4 else f"m-{i % 3}" for i in range(n)),
         categories=tuple(("dress", "shoe")[i % 2] for i in range(n)),
         a=a,
         b=b,
-        rows=draws.table(a, b, draws.generators(seed, n_rows), depth),
+        rows=draws.table(Policy(), Beta(items, a, b), None, draws.generators(seed, n_rows), depth),
         floor=floor,
         merchant_cap=cap,
     )
@@ -80,7 +83,9 @@ def enumerated(here: Table, k: int, limits: Filter | None) -> list[list[Fraction
 
     for s in range(here.n_rows):
         slate: list[int] = []
-        for item in draws.ranking(here.a, here.b, draws.generator(here.seed, s)).tolist():
+        for item in draws.ranking(
+            Policy(), Beta(here.items, here.a, here.b), None, draws.generator(here.seed, s)
+        ).tolist():
             if len(slate) < k and fits(item, slate):
                 slate.append(item)
         for slot, item in enumerate(slate):

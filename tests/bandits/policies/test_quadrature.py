@@ -10,7 +10,7 @@ from scipy.special import betaln
 
 from bandits.policies.quadrature import slot_propensities
 
-SHOP: dict[str, Any] = json.loads(Path(__file__).with_name("open_bandit.json").read_text())
+SHOP: dict[str, Any] = json.loads((Path(__file__).parents[1] / "open_bandit.json").read_text())
 
 
 def beats(a1: int, b1: int, a2: int, b2: int) -> float:
