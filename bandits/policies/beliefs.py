@@ -13,7 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.special import betaincc, betaincinv, gammaincc, gammaincinv
 
-from bandits.policies.values import LogNormal
+from bandits.policies.values import LogNormal, LogValues
 
 Vector = NDArray[np.float64]
 
@@ -61,6 +61,10 @@ class Beta:
     def mean(self) -> Vector:
         return self.a / (self.a + self.b)
 
+    def after(self, trials: Vector, successes: Vector) -> "Beta":
+        """Where this was the prior. Trials may be parts of one (delays, slots): never fewer than successes."""
+        return Beta(self.items, self.a + successes, self.b + np.maximum(trials - successes, 0))
+
     def draw(self, rng: Generator) -> Vector:
         return rng.beta(self.a, self.b)
 
@@ -87,6 +91,10 @@ class Gamma:
     @property
     def mean(self) -> Vector:
         return self.shape / self.rate
+
+    def after(self, trials: Vector, total: Vector) -> "Gamma":
+        """Where this was the prior."""
+        return Gamma(self.items, self.shape + total, self.rate + trials)
 
     def draw(self, rng: Generator) -> Vector:
         return rng.standard_gamma(self.shape) / self.rate
@@ -126,6 +134,11 @@ class Hurdle:
         if not np.isfinite(self.cap).all():
             return conversion * np.inf
         return conversion * self._value.mean(self._caps)
+
+    def after(self, trials: Vector, successes: Vector, values: LogValues) -> "Hurdle":
+        """Where this was the prior; `values` of the successes."""
+        conversion, value = Beta(self.items, self.a, self.b).after(trials, successes), self._value.after(values)
+        return Hurdle(self.items, conversion.a, conversion.b, value.m, value.k, value.alpha, value.beta, self.cap)
 
     def draw(self, rng: Generator) -> Vector:
         conversion = rng.beta(self.a, self.b)
