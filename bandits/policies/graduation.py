@@ -65,7 +65,7 @@ class Decisions:
 
 
 def decisions(rule: Rule, beliefs: Beliefs, bars: Vector | float, record: Record) -> Decisions:
-    """By the tails of the posterior (`betaincc` for a Beta); bars in the unit of the beliefs, one each or one for all."""
+    """By the tails of the posterior (`betaincc` for a Beta); bars in its unit, one for each item or one for all."""
     widened = (1 + MARGIN) ** record.n_reversals
     bar_in, bar_out = bars * widened, bars / widened
     chance_in, chance_out = beliefs.above(bar_in), beliefs.above(bar_out)
