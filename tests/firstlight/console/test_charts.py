@@ -26,6 +26,9 @@ DRAWN = {
     "series": charts.series(LINES),
     "shares": charts.shares(LINES, rest="b"),
     "bars": charts.bars([charts.Bar("Red dress", 120, "120"), charts.Bar("Blue dress", 0, "0")]),
+    "curves": charts.curves(
+        [charts.Aged(i, n, 3.0 * i, 2.0 * i, 4.0 * i) for i in range(9) for n in "ab"], title="Items", at="days"
+    ),
     "ages": charts.ages([charts.Aged(i, "new", 0.1 / (i + 1), -0.1, 0.2) for i in range(9)], title="Lift", at="days"),
     "own": charts.intervals(ROWS, title="Difference", numbers=False),
     "boundary": charts.boundary(
@@ -79,6 +82,7 @@ def test_a_chart_without_any_data_is_drawn_empty(name: str) -> None:
         "shares": lambda: charts.shares([], rest=""),
         "bars": lambda: charts.bars([]),
         "ages": lambda: charts.ages([], title="Lift", at="days"),
+        "curves": lambda: charts.curves([], title="Items", at="days"),
         "own": lambda: charts.intervals([], title="Difference", numbers=False),
         "boundary": lambda: charts.boundary([], title="z"),
         "heat": lambda: charts.heat([]),

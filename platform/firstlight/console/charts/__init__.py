@@ -7,7 +7,7 @@ label above the mark instead of beside it.
 from firstlight.console.charts.drawing import ROW, Drawing
 from firstlight.console.charts.grids import Cell, Spot, Step, heat, plane, waterfall
 from firstlight.console.charts.intervals import Bar, Interval, bars, intervals
-from firstlight.console.charts.series import Aged, Crossing, Point, ages, boundary, cumulative, series, shares
+from firstlight.console.charts.series import Aged, Crossing, Point, ages, boundary, cumulative, curves, series, shares
 from firstlight.console.charts.spans import Share, Stretch, shares_over_time, timeline
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "bars",
     "boundary",
     "cumulative",
+    "curves",
     "heat",
     "intervals",
     "plane",

@@ -63,6 +63,24 @@ def ages(points: Sequence[Aged], *, title: str, at: str) -> Drawing:
     return Drawing(made, [asdict(p) for p in points], 240, {"lowest": low, "highest": high, "names": names})
 
 
+def curves(points: Sequence[Aged], *, title: str, at: str) -> Drawing:
+    """How much had come by then, with the band in which it may be; `at` titles the axis of time."""
+    names = _names(points)
+    ends = {"lowest": min([0.0, *(p.low for p in points)]), "highest": max([1.0, *(p.high for p in points)])}
+    made = _curves(title, at, len(names), min(len({p.at for p in points}), 8))
+    return Drawing(made, [asdict(p) for p in points], 240, {**ends, "names": names})
+
+
+@shape
+def _curves(title: str, at: str, n_names: int, ticks: int) -> Any:
+    x, colour = _x(("", ticks), at), _colours(n_names)
+    axis = alt.Axis(format="~s", tickCount=5)
+    scale = alt.Scale(domain=[value("lowest"), value("highest")], nice=True)
+    y, lower = (alt.Y(name, type="quantitative", title=title, axis=axis, scale=scale) for name in ("value", "low"))
+    line = base().mark_line().encode(x=x, y=y, color=colour, tooltip=_tips(("", ticks), ",.1f", banded=True))
+    return alt.layer(base().mark_area(opacity=0.16).encode(x=x, y=lower, y2=alt.Y2("high"), color=colour), line)
+
+
 @shape
 def _cumulative(title: str, at: str, n_names: int, time: tuple[str, int], wide: bool) -> Any:
     x, colour = _x(time, at), _colours(n_names)
