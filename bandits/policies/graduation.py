@@ -8,7 +8,6 @@ An item that a person took back has shown that the rule was wrong about it. Each
 `MARGIN` and it needs as many new impressions as it needed at first: the same evidence cannot decide the same again.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -42,13 +41,13 @@ class Record:
     spent: Vector  # by the campaign, as far as what follows them is known
     age_hours: Vector  # since its first impression
     n_reversals: Vector  # times that a person took it back
-    impressions_then: Vector  # at the latest of these; 0 where there was none
+    since_reversal: Vector  # impressions since the latest of these; all of them where there was none
 
     @classmethod
     def fresh(cls, impressions: Vector, age_hours: Vector, *, spent: Vector | None = None) -> "Record":
         """Of items that nobody ever took back."""
-        none = np.zeros(len(impressions))
-        return cls(impressions, impressions if spent is None else spent, age_hours, none, none)
+        never = np.zeros(len(impressions))
+        return cls(impressions, impressions if spent is None else spent, age_hours, never, impressions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +68,7 @@ def decisions(rule: Rule, beliefs: Beliefs, bars: Vector | float, record: Record
     widened = (1 + MARGIN) ** record.n_reversals
     bar_in, bar_out = bars * widened, bars / widened
     chance_in, chance_out = beliefs.above(bar_in), beliefs.above(bar_out)
-    enough = record.impressions >= record.impressions_then + rule.least_impressions
+    enough = np.minimum(record.impressions, record.since_reversal) >= rule.least_impressions
     old = record.age_hours >= rule.least_age_hours
     graduate = old & enough & (chance_in >= rule.graduate_at)
     # Who took an item back over its cap wants it shown: only its belief may retire it again.
@@ -87,14 +86,3 @@ def why(rule: Rule, found: Decisions, i: int) -> str:
     if found.retire[i]:
         return f"It beats the bar with a probability of at most {rule.retire_at:g}."
     return "Nothing is decided yet."
-
-
-def reversals(items: Sequence[str], taken_back: Sequence[tuple[str, float]]) -> tuple[Vector, Vector]:
-    """Of each item: how often it was taken back, and the impressions at the latest; from (item, impressions then)."""
-    place = {item: i for i, item in enumerate(items)}
-    times, then = np.zeros(len(items)), np.zeros(len(items))
-    for item, impressions in taken_back:
-        if (i := place.get(item)) is not None:
-            times[i] += 1
-            then[i] = max(then[i], impressions)
-    return times, then
