@@ -1,4 +1,4 @@
-"""What a campaign believes, in the shapes of its page. Pure; beliefs are read as they were stored."""
+"""What a campaign believes of its items: the leading ones, and whom it showed. Beliefs are read as they were stored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
