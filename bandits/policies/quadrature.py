@@ -23,7 +23,7 @@ def slot_propensities(a: Vector, b: Vector, k: int) -> Vector:
     """P(item i at rank r) for r = 1 … k, shape (n, k); each column sums to 1 (to about 1e-9)."""
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     n, k = len(a), min(k, len(a))
-    t, weight = _nodes(a, b)
+    t, weight = nodes(a, b)
     exceeds: Vector = np.asarray(betaincc(a[:, None], b[:, None], expit(t)), dtype=np.float64)
     log_x, log_rest = -np.logaddexp(0, -t), -np.logaddexp(0, t)
     before = _heads(exceeds, k)
@@ -56,7 +56,7 @@ def _with(head: Vector, p: Vector) -> Vector:
     return grown
 
 
-def _nodes(a: Vector, b: Vector) -> tuple[Vector, Vector]:
+def nodes(a: Vector, b: Vector) -> tuple[Vector, Vector]:
     """Points on the logit axis and weights over the union of the posteriors, in pieces that follow their mass."""
     inside = np.quantile([_logit_quantile(a, b, q) for q in SPREAD], np.linspace(0, 1, PIECES - 1))
     ends = _logit_quantile(a, b, TAIL).min(), _logit_quantile(a, b, 1 - TAIL).max()

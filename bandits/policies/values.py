@@ -5,6 +5,7 @@ finite expectation under it however much data there is, for its tail in s2 is he
 are capped before they are counted, so their mean is below the cap, and it is taken as min(exp(mu + s2/2), cap).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from scipy.special import gammainccinv, ndtr
 
 Vector = NDArray[np.float64]
+
+FEWEST, MOST = 1.0, 50.0  # orders that the mean of the prior may weigh
+SPREAD = 10.0  # orders that its spread weighs
 
 NODES = 32  # Gauss-Legendre, on the probability that s2 is smaller
 
@@ -81,3 +85,41 @@ class LogNormal:
         node, weight = np.polynomial.legendre.leggauss(NODES)
         s2 = self.beta[:, None] / gammainccinv(self.alpha[:, None], (1 + node) / 2)
         return self.m[:, None] + s2 / 2, np.sqrt(s2 / self.k[:, None]), weight / 2
+
+
+def prior(seen: LogValues, categories: Sequence[str], cap: float) -> LogNormal:
+    """Of each item: the mean of its category, shrunk to that of all by how much items differ.
+
+    Before any order a value is as one spread evenly up to the cap: log u has the mean -1 and the variance 1.
+    The mean weighs as many orders as items differ (one-way analysis of variance), 1 to 50; the spread weighs 10.
+    """
+    _, category = np.unique(np.asarray(categories, str), return_inverse=True)
+    n_categories = int(category.max(initial=-1)) + 1
+    usual = LogValues(np.ones(1), np.array([np.log(cap) - 1]), np.ones(1))
+    overall = usual + _pooled(seen, np.zeros(len(seen.n), np.intp), 1)
+    own, orders = _pooled(seen, category, n_categories), _orders(seen)
+    mean = (orders * overall.mean + own.n * own.mean) / (orders + own.n)
+    within = (seen.m2.sum() + 1) / (np.maximum(seen.n - 1, 0).sum() + 1)
+    each = np.ones(len(seen.n))
+    return LogNormal(mean[category], orders * each, SPREAD / 2 * each, within * (SPREAD / 2 - 1) * each)
+
+
+def _orders(seen: LogValues) -> float:
+    """Spread of a value over spread of the means of items: how many orders the prior mean weighs."""
+    some = seen.n > 0
+    n, mean = seen.n[some], seen.mean[some]
+    free = n.sum() - len(n)
+    if len(n) < 2 or free <= 0:
+        return FEWEST
+    within = seen.m2[some].sum() / free
+    between = np.sum(n * (mean - np.average(mean, weights=n)) ** 2) - (len(n) - 1) * within
+    v = between / (n.sum() - np.sum(n**2) / n.sum())
+    return float(np.clip(within / v, FEWEST, MOST)) if v > 0 else MOST
+
+
+def _pooled(seen: LogValues, group: NDArray[np.intp], size: int) -> LogValues:
+    """Moments of whole groups."""
+    n = np.bincount(group, seen.n, size).astype(np.float64)
+    mean = np.bincount(group, seen.n * seen.mean, size) / np.maximum(n, np.finfo(float).tiny)
+    m2 = np.bincount(group, seen.m2 + seen.n * (seen.mean - mean[group]) ** 2, size).astype(np.float64)
+    return LogValues(n, mean, m2)
