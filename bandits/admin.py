@@ -6,17 +6,16 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from bandits import lifecycle, results
+from bandits import results
 from bandits.models import Campaign, Status
-from firstlight.accounts.audited import AuditedAdmin, actor
-from firstlight.accounts.confirmation import Step, SteppedAdmin, confirmed
+from bandits.steps import SteppedCampaigns
+from firstlight.accounts.audited import AuditedAdmin
 from firstlight.console import words
 
-STATUS_TONES = {Status.DRAFT: "neutral", Status.RUNNING: "info", Status.STOPPED: "neutral"}
+STATUS_TONES = {Status.DRAFT: "neutral", Status.RUNNING: "info", Status.PAUSED: "warn", Status.STOPPED: "neutral"}
 POOL = ["pool_categories", "pool_merchants", "pool_tags", "pool_max_age_days", "pool_in_stock"]
 
 
@@ -37,7 +36,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
 
 
 @admin.register(Campaign)
-class CampaignAdmin(SteppedAdmin[Campaign], AuditedAdmin[Campaign]):
+class CampaignAdmin(SteppedCampaigns, AuditedAdmin[Campaign]):
     says_when_empty = "A campaign shows new items in slots of a scenario and learns which are good. Make the first."
     form = CampaignForm
     list_display = ["titled", "scenario", "slots", "state", "started_at"]
@@ -111,40 +110,11 @@ class CampaignAdmin(SteppedAdmin[Campaign], AuditedAdmin[Campaign]):
     def get_urls(self) -> list[URLPattern]:
         at = self.page_of
         return [
-            at("start/", self.start, "start"),
-            at("stop/", self.stop, "stop"),
+            *self.step_pages(),
             at("results/", self.results, "results"),
             at("results/<slug:picture>.<slug:form>", self.picture, "picture"),
             *super().get_urls(),
         ]
-
-    def start(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = self.to_change(request, pk)
-        step = Step(
-            question=f"Start “{row.name}”?",
-            consequence=f"It fills slot {self.slots(row)} of “{row.scenario}” from a pool of "
-            f"{words.plural(results.pool_size(row), 'item')} and learns from every click.",
-            button="Start",
-            done=f"“{row.name}” runs. Within two seconds every web process knows it.",
-            act=lambda: lifecycle.start(row.pk, actor=actor(request.user), at=timezone.now()),
-            refusals=(lifecycle.UnableToStart,),
-        )
-        return confirmed(
-            request, row, step, back=self.address(row, "results" if request.method == "POST" else "change")
-        )
-
-    def stop(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = self.to_change(request, pk)
-        step = Step(
-            question=f"Stop “{row.name}”?",
-            consequence="Its slots go back to the recommender. What it learned stays; it cannot be started again.",
-            button="Stop",
-            done=f"“{row.name}” is stopped.",
-            act=lambda: lifecycle.stop(row.pk, actor=actor(request.user), at=timezone.now()),
-            refusals=(lifecycle.UnableToStop,),
-            stops=True,
-        )
-        return confirmed(request, row, step, back=self.address(row, "results"))
 
     def results(self, request: HttpRequest, pk: int) -> HttpResponse:
         return results.page(request, self.to_see(request, pk), may_change=self.has_change_permission(request))

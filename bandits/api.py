@@ -1,5 +1,7 @@
 """Discovery campaigns over HTTP."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
@@ -12,7 +14,14 @@ from rest_framework.response import Response
 
 from bandits import lifecycle, logged, pool
 from bandits.models import Campaign, Posterior, Status
-from bandits.serializers import CampaignSerializer, PoolItemSerializer, PosteriorSerializer, ValuedSerializer, told
+from bandits.serializers import (
+    BecauseSerializer,
+    CampaignSerializer,
+    PoolItemSerializer,
+    PosteriorSerializer,
+    ValuedSerializer,
+    told,
+)
 from firstlight.accounts.authentication import actor
 from firstlight.accounts.resources import Resource, filtered
 from firstlight.doors import pagination
@@ -40,13 +49,27 @@ class Campaigns(Resource):
         """Fills its slots, from the next snapshot on."""
         return self._move(lifecycle.start, lifecycle.UnableToStart)
 
+    @extend_schema(request=BecauseSerializer, responses=CampaignSerializer)
+    @action(detail=True, methods=["post"])
+    def pause(self, request: Request, key: str) -> Response:
+        """Gives its slots to the recommender until it is resumed; they stay its own."""
+        body = BecauseSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return self._move(partial(lifecycle.pause, **body.validated_data), lifecycle.UnableToPause)
+
+    @extend_schema(request=None, responses=CampaignSerializer)
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, key: str) -> Response:
+        """Fills its slots again, with what it had learned."""
+        return self._move(lifecycle.resume, lifecycle.UnableToResume)
+
     @extend_schema(request=None, responses=CampaignSerializer)
     @action(detail=True, methods=["post"])
     def stop(self, request: Request, key: str) -> Response:
         """Gives its slots back."""
         return self._move(lifecycle.stop, lifecycle.UnableToStop)
 
-    def _move(self, command: Any, refusals: type[Exception]) -> Response:
+    def _move(self, command: Callable[..., Campaign], refusals: type[Exception]) -> Response:
         campaign = self.get_object()
         try:
             command(campaign.pk, actor=actor(self.request), at=timezone.now())

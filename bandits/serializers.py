@@ -11,7 +11,7 @@ from bandits.models import Campaign, Posterior
 from bandits.policies.posterior import Beliefs
 from firstlight.accounts.models import User
 from firstlight.catalog.models import Category, Merchant, Scenario
-from firstlight.doors.serializers import Fraction, Keys, Named
+from firstlight.doors.serializers import Fraction, Keys, Named, Strict
 
 MOST_SLOTS, MOST_RULES = 100, 1_000
 
@@ -34,13 +34,19 @@ class CampaignSerializer(Named, serializers.ModelSerializer[Campaign]):
     class Meta:
         model = Campaign
         exclude = ["id"]
-        read_only_fields = ["status", "started_at", "stopped_at", "created_at"]
+        read_only_fields = ["status", "paused_because", "started_at", "stopped_at", "created_at"]
         extra_kwargs = {"pool_max_age_days": {"min_value": 1, "max_value": 36_500}}
 
     def validate_positions(self, positions: list[int]) -> list[int]:
         if len(set(positions)) < len(positions):
             raise serializers.ValidationError("Name each slot once.")
         return sorted(positions)
+
+
+class BecauseSerializer(Strict):
+    because = serializers.CharField(
+        max_length=1_000, required=False, allow_blank=True, help_text="In words, for those who find it paused."
+    )
 
 
 class Belief(NamedTuple):

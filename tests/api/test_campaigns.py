@@ -69,6 +69,19 @@ def test_what_is_wrong_is_refused_at_its_place(api, plan, change, places):
     assert not Campaign.objects.exists()
 
 
+def test_pausing_tells_why_and_is_undone(api, plan):
+    api.send("post", "/campaigns/", plan)
+    assert api.send("post", "/campaigns/new-arrivals/pause/").status_code == 409
+    api.send("post", "/campaigns/new-arrivals/start/")
+    assert pointers(api.send("post", "/campaigns/new-arrivals/pause/", {"because": "x" * 1_001})) == {"/because"}
+    paused = api.send("post", "/campaigns/new-arrivals/pause/", {"because": "Prices are wrong."}).json()
+    assert (paused["status"], paused["paused_because"]) == ("paused", "Prices are wrong.")
+    assert api.send("post", "/campaigns/new-arrivals/start/").status_code == 409
+    resumed = api.send("post", "/campaigns/new-arrivals/resume/").json()
+    assert (resumed["status"], resumed["paused_because"]) == ("running", "")
+    assert api.send("post", "/campaigns/new-arrivals/resume/").status_code == 409
+
+
 def test_starting_and_stopping_and_no_change_in_between(api, plan):
     api.send("post", "/campaigns/", plan)
     started = api.send("post", "/campaigns/new-arrivals/start/")

@@ -71,7 +71,7 @@ def test_before_the_start_the_page_counts_who_would_take_part(manager: Client) -
 def test_starting_and_stopping_ask_first_and_act_by_post_alone(manager: Client) -> None:
     row = shop.campaign(status=Status.DRAFT)
     shop.posteriors(row, n=0)
-    assert "from a pool of 12 items" in manager.get(at("start", row)).content.decode()
+    assert "12 items take part now." in manager.get(at("start", row)).content.decode()
     row.refresh_from_db()
     assert row.status == Status.DRAFT
     assert manager.post(at("start", row)).status_code == 302
@@ -81,6 +81,25 @@ def test_starting_and_stopping_ask_first_and_act_by_post_alone(manager: Client) 
     assert manager.post(at("stop", row)).status_code == 302
     row.refresh_from_db()
     assert row.status == Status.STOPPED
+
+
+def test_pausing_takes_a_reason_that_stands_on_the_page_until_it_is_resumed(manager: Client) -> None:
+    row = shop.campaign()
+    assert manager.post(at("pause", row), {"because": "Prices are <wrong>."}).status_code == 302
+    assert manager.post(at("pause", row)).status_code == 409
+    for name in ("results", "change", "resume"):
+        assert "Prices are &lt;wrong&gt;." in manager.get(at(name, row)).content.decode()
+    assert manager.post(at("resume", row)).status_code == 302
+    row.refresh_from_db()
+    assert (row.status, row.paused_because) == (Status.RUNNING, "")
+
+
+def test_what_fails_in_the_checklist_offers_no_start(manager: Client) -> None:
+    row = shop.campaign(status=Status.DRAFT)
+    text = manager.get(at("start", row)).content.decode()
+    assert "No item satisfies its pool rule." in text
+    assert ">Start</button>" not in text
+    assert manager.post(at("start", row)).status_code == 409
 
 
 def test_the_plan_of_a_running_campaign_is_fixed(manager: Client) -> None:

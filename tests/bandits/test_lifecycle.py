@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from bandits import lifecycle, pool, section
+from bandits import checklist, lifecycle, plan, pool, section
 from bandits.models import Campaign, Posterior, Status
 from firstlight.accounts.models import AuditEntry
 from firstlight.catalog.models import Category, Item, Merchant, Scenario
+from firstlight.objectives.models import Weights
 
 pytestmark = pytest.mark.django_db
 
@@ -51,13 +52,13 @@ def test_starting_is_recorded_and_served_and_starting_twice_is_refused_in_words(
 
 def test_stopping_takes_it_out_of_serving_and_keeps_what_it_learned(home: Scenario) -> None:
     row = campaign(home)
-    with pytest.raises(lifecycle.UnableToStop, match="it is a draft"):
+    with pytest.raises(lifecycle.UnableToStop, match="is a draft; only one that is running or paused can be stopped"):
         stop(row)
     start(row)
     assert stop(row).status == Status.STOPPED
     assert section.compile(timezone.now()) == {}
     assert Posterior.objects.count() == 1
-    with pytest.raises(lifecycle.UnableToStop, match="it is already stopped"):
+    with pytest.raises(lifecycle.UnableToStop, match="is already stopped"):
         stop(row)
     with pytest.raises(lifecycle.UnableToStart, match="has been stopped"):
         start(row)
@@ -70,6 +71,96 @@ def test_every_fault_is_named_at_once(home: Scenario) -> None:
         start(second)
     assert "No item satisfies its pool rule." in str(refusal.value)
     assert "“first” fills slot 3 of home already." in str(refusal.value)
+
+
+def test_pausing_takes_it_out_of_serving_with_its_reason_and_resuming_brings_it_back(home: Scenario) -> None:
+    row = start(campaign(home))
+    paused = lifecycle.pause(row.pk, actor="guard", at=timezone.now(), because="Fewer clicks than without it.")
+    assert (paused.status, paused.paused_because) == (Status.PAUSED, "Fewer clicks than without it.")
+    assert section.compile(timezone.now()) == {}
+    newest = AuditEntry.objects.order_by("-pk")[0]
+    assert (newest.actor, newest.changes["paused_because"][1]) == ("guard", "Fewer clicks than without it.")
+    with pytest.raises(lifecycle.UnableToPause, match="is already paused; only one that is running can be paused"):
+        lifecycle.pause(row.pk, actor="pm", at=timezone.now())
+    resumed = lifecycle.resume(row.pk, actor="pm", at=timezone.now())
+    assert (resumed.status, resumed.paused_because) == (Status.RUNNING, "")
+    assert list(section.compile(timezone.now())) == ["new"]
+    with pytest.raises(lifecycle.UnableToResume, match="is already running"):
+        lifecycle.resume(row.pk, actor="pm", at=timezone.now())
+
+
+def test_a_pause_without_a_reason_names_who_paused(home: Scenario) -> None:
+    row = start(campaign(home))
+    assert lifecycle.pause(row.pk, actor="ana", at=timezone.now()).paused_because == "by ana"
+
+
+def test_a_paused_campaign_may_be_stopped_and_then_nothing_more(home: Scenario) -> None:
+    row = start(campaign(home))
+    lifecycle.pause(row.pk, actor="pm", at=timezone.now())
+    assert stop(row).status == Status.STOPPED
+    for command, refusal in ((lifecycle.pause, lifecycle.UnableToPause), (lifecycle.resume, lifecycle.UnableToResume)):
+        with pytest.raises(refusal, match="has been stopped"):
+            command(row.pk, actor="pm", at=timezone.now())
+
+
+def test_a_paused_campaign_keeps_its_slots(home: Scenario) -> None:
+    first = start(campaign(home, "first"))
+    lifecycle.pause(first.pk, actor="pm", at=timezone.now())
+    with pytest.raises(lifecycle.UnableToStart, match="“first” fills slot 1 of home already and is paused"):
+        start(campaign(home, "second"))
+
+
+def test_no_command_comes_before_the_start(home: Scenario) -> None:
+    row = start(campaign(home))
+    for command in (lifecycle.pause, lifecycle.stop):
+        with pytest.raises(lifecycle.Unable, match="started later than that"):
+            command(row.pk, actor="pm", at=timezone.now() - timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"segments": ["IN"]}, "Say of which request attribute"),
+        ({"segment_by": "country"}, "Name the values of country"),
+        ({"pool_price_to": 10}, "Say of which currency these prices are"),
+        ({"reward": "net_value"}, "say which counts"),
+        ({"reward": "weighted", "value_currency": "INR"}, "has no weights to weigh rewards by"),
+        ({"item_guarantee": 100, "item_cap": 50}, "No item can get the 100 impressions"),
+        ({"control_share": 0.5, "uniform_share": 0.5}, "Nobody is left"),
+        ({"policy": "linear"}, "no item of the pool has any of them"),
+        ({"pool_by_rule": False}, "pick at least one item"),
+        ({"pool_items": ["sku-1"], "pool_excluded": ["sku-1"]}, "it cannot be both"),
+    ],
+)
+def test_a_plan_that_cannot_hold_is_refused_in_words(home: Scenario, given: dict[str, Any], sentence: str) -> None:
+    Item.objects.update(category=None, merchant=None)
+    with pytest.raises(lifecycle.UnableToStart, match=sentence):
+        start(campaign(home, **given))
+
+
+def test_with_weights_a_weighted_reward_may_start(home: Scenario) -> None:
+    Weights.objects.create(scenario=home, version=1, user="0.5", merchant="0.25", platform="0.25")
+    row = campaign(home, reward="weighted", value_currency="INR")
+    assert checklist.faults(row) == []
+
+
+def test_what_one_should_know_is_told_and_keeps_nobody_from_starting(home: Scenario) -> None:
+    row = campaign(
+        home,
+        pool_items=["not-there"],
+        item_guarantee=700,
+        daily_budget=300,
+        merchant_share_cap="0.3",
+    )
+    told = {check.key: check.sentence for check in checklist.of(row) if check.state == "warn"}
+    assert set(told) == {"picked", "guarantee", "merchants", "guards"}
+    assert "needs 500 impressions a day, the budget allows 300" in told["guarantee"]  # 5 x 700 / 7
+    assert "2 merchants at 30 % each" in told["merchants"]
+    assert checklist.faults(row) == []
+
+
+def test_a_plan_that_names_nothing_has_no_fault() -> None:
+    assert plan.faults({}) == {}
 
 
 def test_slots_of_another_scenario_are_free(home: Scenario) -> None:
