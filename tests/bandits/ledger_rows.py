@@ -19,16 +19,15 @@ class Cell(NamedTuple):
     net: float = 0
 
 
+TEXTS = ["item_id", "segment", "campaign", "arm", "source"]
+SUMS = ["trials", "clicks", "carts", "orders", "net", "valued", "share", "inverse", "inverse_clicks"]
 SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("item_id", "segment", "campaign", "arm", "source")),
+        *((name, pa.string()) for name in TEXTS),
         ("position", pa.int32()),
         ("hour", pa.int32()),
         ("day", pa.date32()),
-        *(
-            (name, pa.float64())
-            for name in ("trials clicks carts orders net valued log_mean log_m2 share inverse inverse_clicks".split())
-        ),
+        *((name, pa.float64()) for name in [*SUMS, "log_mean", "log_m2"]),
     ]
 )
 
