@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from bandits import checklist, lifecycle, plan, pool, section
-from bandits.models import Campaign, Posterior, Status
+from bandits.models import Campaign, Outcome, Posterior, Status
 from firstlight.accounts.models import AuditEntry
 from firstlight.catalog.models import Category, Item, Merchant, Scenario
 from firstlight.objectives.models import Weights
@@ -183,6 +183,32 @@ def test_the_pool_may_ask_for_what_is_new_and_for_what_is_sold_out(home: Scenari
     row = campaign(home, pool_max_age_days=7, pool_in_stock=False)
     Item.objects.filter(key="sku-0").update(listed_at=timezone.now() - timedelta(days=8))
     assert keys(row) == {f"sku-{i}" for i in range(1, 6)}
+
+
+def test_the_pool_may_ask_for_prices_of_one_currency_and_for_countries(home: Scenario) -> None:
+    for key, price, currency, country in (
+        ("sku-0", 9, "INR", "IN"),
+        ("sku-1", 10, "INR", "BR"),
+        ("sku-2", 10, "EUR", "IN"),
+    ):
+        Item.objects.filter(key=key).update(price=price, currency=currency, country=country)
+    assert keys(campaign(home, pool_price_from=10, pool_currency="INR")) == {"sku-1"}
+    assert keys(campaign(home, "low", pool_price_from=9, pool_price_to=9, pool_currency="INR")) == {"sku-0"}
+    assert keys(campaign(home, "india", pool_countries=["IN", "PK"])) == {"sku-0", "sku-2"}
+
+
+def test_who_is_picked_takes_part_whatever_the_rule_says_and_who_is_excluded_never(home: Scenario) -> None:
+    row = campaign(home, pool_tags=["new"], pool_items=["sku-5", "sku-4"], pool_excluded=["sku-0"])
+    assert keys(row) == {"sku-1", "sku-2", "sku-4", "sku-5"}  # sku-5 is sold out
+    assert keys(campaign(home, "hand", pool_by_rule=False, pool_items=["sku-4"])) == {"sku-4"}
+
+
+def test_who_graduated_has_left_the_pool_until_somebody_takes_it_back(home: Scenario) -> None:
+    row, at = campaign(home), timezone.now()
+    left = Outcome.objects.create(campaign=row, item="sku-1", kind="graduated", decided_at=at, evidence={})
+    assert keys(row) == {"sku-0", "sku-2", "sku-3", "sku-4"}
+    Outcome.objects.filter(pk=left.pk).update(reversed_at=at, reason="Too early.")
+    assert keys(row) == {f"sku-{i}" for i in range(5)}
 
 
 def keys(row: Campaign) -> set[str]:
