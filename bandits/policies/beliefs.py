@@ -17,9 +17,8 @@ from bandits.policies.values import LogNormal, LogValues
 
 Vector = NDArray[np.float64]
 
-STEPS = 48  # halvings of the logarithm of a hurdle's quantile
-NODES = 32  # Gauss-Legendre, on the probability that the conversion is smaller
-CHUNK = 512  # items reckoned with at a time: 4 MB an array of nodes by nodes
+LOWEST = 60.0  # quantiles of money are looked for from e^-60 of the cap on
+STEPS = 24  # halvings of that: four millionths of the quantile remain
 
 
 class Beliefs(Protocol):
@@ -114,8 +113,7 @@ class Gamma:
 class Hurdle:
     """Money: whether an impression earns anything (Beta), times the mean of what it then earns (`values.LogNormal`).
 
-    `cap` is that of the values that were counted, in their currency. Without one (infinite) draws are still drawn, but
-    the mean is infinite, as that of the normal-inverse-gamma is.
+    `cap` is that of the values that were counted, in their currency: no mean value is beyond it.
     """
 
     kind: ClassVar[str] = "hurdle"
@@ -126,14 +124,11 @@ class Hurdle:
     k: Vector
     alpha: Vector
     beta: Vector
-    cap: Vector | float = np.inf
+    cap: Vector | float
 
     @property
     def mean(self) -> Vector:
-        conversion: Vector = self.a / (self.a + self.b)
-        if not np.isfinite(self.cap).all():
-            return conversion * np.inf
-        return conversion * self._value.mean(self._caps)
+        return _vector(self.a / (self.a + self.b) * self._value.mean(self._caps))
 
     def after(self, trials: Vector, successes: Vector, values: LogValues) -> "Hurdle":
         """Where this was the prior; `values` of the successes."""
@@ -145,13 +140,12 @@ class Hurdle:
         return conversion * self._value.draw(self._caps, rng)
 
     def interval(self, confidence: float = 0.95) -> tuple[Vector, Vector]:
-        low, high = (self._quantile(p) for p in _tails(confidence))
+        value, mass = self._value.points(self._caps)
+        low, high = (self._quantile(p, value, mass) for p in _tails(confidence))
         return low, high
 
     def above(self, bar: Vector | float) -> Vector:
-        bars = np.broadcast_to(np.asarray(bar, np.float64), self.a.shape)
-        conversion, weight = self._conversions()
-        return self._above(bars, conversion, weight)
+        return self._beyond(_vector(bar), *self._value.points(self._caps))
 
     def arrays(self) -> dict[str, Vector]:
         named = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("items", "cap")}
@@ -165,31 +159,20 @@ class Hurdle:
     def _caps(self) -> Vector:
         return np.broadcast_to(np.asarray(self.cap, np.float64), self.a.shape)
 
-    def _conversions(self) -> tuple[Vector, Vector]:
-        """Nodes of the conversion, shape (items, nodes), and their weights."""
-        node, weight = np.polynomial.legendre.leggauss(NODES)
-        found = _vector(betaincinv(self.a[:, None], self.b[:, None], (1 + node) / 2))
-        return np.maximum(found, np.finfo(float).tiny), weight / 2
+    def _beyond(self, bar: Vector, value: Vector, mass: Vector) -> Vector:
+        """P(conversion > bar / value), over the values."""
+        needed = np.clip(bar[..., None] / value, 0, 1)
+        return np.sum(_vector(betaincc(self.a[:, None], self.b[:, None], needed)) * mass, axis=1)
 
-    def _above(self, bars: Vector, conversion: Vector, weight: Vector) -> Vector:
-        """Integral over the conversion p of P(value > bar / p)."""
-        answer = np.ones(len(bars))
-        for start in range(0, len(bars), CHUNK):
-            part = slice(start, start + CHUNK)
-            value = LogNormal(self.m[part], self.k[part], self.alpha[part], self.beta[part])
-            needed = np.maximum(bars[part, None] / conversion[part], np.finfo(float).tiny)
-            answer[part] = value.above(needed, self._caps[part]) @ weight
-        return np.where(bars <= 0, 1.0, answer)
-
-    def _quantile(self, p: float) -> Vector:
+    def _quantile(self, p: float, value: Vector, mass: Vector) -> Vector:
         """By halving its logarithm."""
-        conversion, weight = self._conversions()
-        low, high = np.full(len(self.a), -60.0), np.full(len(self.a), 60.0)
+        high = np.log(self._caps)
+        low = high - LOWEST
         for _ in range(STEPS):
             middle = (low + high) / 2
-            beyond = self._above(np.exp(middle), conversion, weight) > 1 - p
-            low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
-        return _vector(np.exp((low + high) / 2))
+            more = self._beyond(np.exp(middle), value, mass) > 1 - p
+            low, high = np.where(more, middle, low), np.where(more, high, middle)
+        return _vector(np.exp(high))
 
 
 def of(kind: str, items: Sequence[str], arrays: Mapping[str, Vector]) -> Beliefs:
