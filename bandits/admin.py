@@ -2,41 +2,25 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from bandits import results
+from bandits import planning, results
+from bandits.forms import CampaignForm
 from bandits.models import Campaign, Status
+from bandits.preview import PreviewPages
 from bandits.steps import SteppedCampaigns
 from firstlight.accounts.audited import AuditedAdmin
 from firstlight.console import words
 
 STATUS_TONES = {Status.DRAFT: "neutral", Status.RUNNING: "info", Status.PAUSED: "warn", Status.STOPPED: "neutral"}
-POOL = ["pool_categories", "pool_merchants", "pool_tags", "pool_max_age_days", "pool_in_stock"]
-
-
-class CampaignForm(forms.ModelForm[Campaign]):
-    class Meta:
-        help_texts = {
-            "key": "What events and answers call it. It cannot change later.",
-            "positions": "Slots of the page that the campaign fills, separated by commas: 3, 8.",
-            "pool_categories": "Empty: all categories.",
-            "pool_merchants": "Empty: all merchants.",
-        }
-
-    def clean_positions(self) -> list[int]:
-        given: list[int] = self.cleaned_data["positions"]
-        if len(set(given)) < len(given):
-            raise forms.ValidationError("Name each slot once.")
-        return sorted(given)
 
 
 @admin.register(Campaign)
-class CampaignAdmin(SteppedCampaigns, AuditedAdmin[Campaign]):
+class CampaignAdmin(SteppedCampaigns, PreviewPages, AuditedAdmin[Campaign]):
     says_when_empty = "A campaign shows new items in slots of a scenario and learns which are good. Make the first."
     form = CampaignForm
     list_display = ["titled", "scenario", "slots", "state", "started_at"]
@@ -47,18 +31,7 @@ class CampaignAdmin(SteppedCampaigns, AuditedAdmin[Campaign]):
     autocomplete_fields = ["pool_categories", "pool_merchants"]
     list_before_template = "bandits/help.html"
     change_form_outer_before_template = "bandits/strip.html"
-    fieldsets = [
-        ("What", {"fields": [("name", "key"), "owner"]}),
-        ("Where", {"fields": [("scenario", "positions")]}),
-        (
-            "Which items",
-            {
-                "fields": [("pool_categories", "pool_merchants"), ("pool_tags", "pool_max_age_days"), "pool_in_stock"],
-                "description": "An item takes part while all that is set here holds for it. Nothing set: every item.",
-            },
-        ),
-        ("How bold", {"fields": [("floor", "merchant_cap"), ("attribution_hours", "prior_strength_cap")]}),
-    ]
+    change_form_after_template = "bandits/live.html"
 
     @admin.display(description="Campaign", ordering="name")
     def titled(self, row: Campaign) -> SafeString:
@@ -75,21 +48,11 @@ class CampaignAdmin(SteppedCampaigns, AuditedAdmin[Campaign]):
     def state(self, row: Campaign) -> SafeString:
         return format_html('<span class="fl-badge fl-{}">{}</span>', STATUS_TONES[Status(row.status)], row.status)
 
+    def get_fieldsets(self, request: HttpRequest, obj: Campaign | None = None) -> Any:
+        return planning.steps(obj)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Campaign | None = None) -> list[str]:
-        if obj is None:
-            return []
-        if obj.status == Status.DRAFT:
-            return ["key"]
-        return [
-            "key",
-            "scenario",
-            "positions",
-            *POOL,
-            "merchant_cap",
-            "floor",
-            "attribution_hours",
-            "prior_strength_cap",
-        ]
+        return planning.fixed(obj)
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Campaign | None = None) -> dict[str, Any]:
         return {} if obj else {"key": ["name"]}
@@ -111,6 +74,7 @@ class CampaignAdmin(SteppedCampaigns, AuditedAdmin[Campaign]):
         at = self.page_of
         return [
             *self.step_pages(),
+            *self.preview_pages(),
             at("results/", self.results, "results"),
             at("results/<slug:picture>.<slug:form>", self.picture, "picture"),
             *super().get_urls(),

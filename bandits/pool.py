@@ -54,11 +54,16 @@ def items(campaign: Campaign) -> QuerySet[Item]:
 
 def matching(rule: Rule, at: datetime) -> QuerySet[Item]:
     """By key, as the catalogue is now."""
-    taken = Q(key__in=rule.items)
-    if rule.by_rule:
-        taken = _met(rule, at) | taken if rule.items else _met(rule, at)
-    rows = Item.objects.select_related("merchant", "category").filter(taken).order_by("key")
+    rows = Item.objects.select_related("merchant", "category").filter(_taken(rule, at)).order_by("key")
     return rows.exclude(key__in=rule.excluded) if rule.excluded else rows
+
+
+def _taken(rule: Rule, at: datetime) -> Q:
+    picked = Q(key__in=rule.items)
+    if not rule.by_rule:
+        return picked
+    met = _met(rule, at)
+    return met | picked if met and rule.items else met  # Django reads "everything, or these" as "these"
 
 
 def _met(rule: Rule, at: datetime) -> Q:

@@ -201,6 +201,7 @@ def test_who_is_picked_takes_part_whatever_the_rule_says_and_who_is_excluded_nev
     row = campaign(home, pool_tags=["new"], pool_items=["sku-5", "sku-4"], pool_excluded=["sku-0"])
     assert keys(row) == {"sku-1", "sku-2", "sku-4", "sku-5"}  # sku-5 is sold out
     assert keys(campaign(home, "hand", pool_by_rule=False, pool_items=["sku-4"])) == {"sku-4"}
+    assert keys(campaign(home, "all", pool_in_stock=False, pool_items=["sku-4"])) == {f"sku-{i}" for i in range(6)}
 
 
 def test_who_graduated_has_left_the_pool_until_somebody_takes_it_back(home: Scenario) -> None:
