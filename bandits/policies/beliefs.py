@@ -157,12 +157,12 @@ class Hurdle:
 
     @property
     def _caps(self) -> Vector:
-        return np.broadcast_to(np.asarray(self.cap, np.float64), self.a.shape)
+        return np.broadcast_to(_vector(self.cap), self.a.shape)
 
     def _beyond(self, bar: Vector, value: Vector, mass: Vector) -> Vector:
         """P(conversion > bar / value), over the values."""
         needed = np.clip(bar[..., None] / value, 0, 1)
-        return np.sum(_vector(betaincc(self.a[:, None], self.b[:, None], needed)) * mass, axis=1)
+        return _vector(np.sum(betaincc(self.a[:, None], self.b[:, None], needed) * mass, axis=1))
 
     def _quantile(self, p: float, value: Vector, mass: Vector) -> Vector:
         """By halving its logarithm."""

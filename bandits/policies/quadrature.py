@@ -56,12 +56,12 @@ def _with(head: Vector, p: Vector) -> Vector:
     return grown
 
 
-def nodes(a: Vector, b: Vector) -> tuple[Vector, Vector]:
-    """Points on the logit axis and weights over the union of the posteriors, in pieces that follow their mass."""
+def nodes(a: Vector, b: Vector, n: int = NODES) -> tuple[Vector, Vector]:
+    """Points on the logit axis and weights over the union of the posteriors, in pieces of `n` along their mass."""
     inside = np.quantile([_logit_quantile(a, b, q) for q in SPREAD], np.linspace(0, 1, PIECES - 1))
     ends = _logit_quantile(a, b, TAIL).min(), _logit_quantile(a, b, 1 - TAIL).max()
     edges = np.unique([ends[0], *inside, ends[1]])
-    node, weight = np.polynomial.legendre.leggauss(NODES)
+    node, weight = np.polynomial.legendre.leggauss(n)
     half = np.diff(edges)[:, None] / 2
     return (edges[:-1, None] + half * (1 + node)).ravel(), (half * weight).ravel()
 
