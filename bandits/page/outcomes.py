@@ -1,0 +1,170 @@
+"""What became of items: who graduated and was retired over time, whether that was right, each with its evidence."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from firstlight.console import charts, words
+from firstlight.console.pictures import Picture
+from firstlight.console.sections import Cell, Row, Section, Table, heads, row
+
+Json = Mapping[str, Any]
+Rate = Callable[[float | None], str]
+
+LISTED = 50  # decisions; the API has all
+VERBS = {"graduated": "graduated", "retired": "retired"}
+TONES = {"graduated": "better", "retired": "worse"}
+NOTHING = "Nothing has been decided yet."
+
+
+def section(
+    outcomes: Sequence[Json],
+    judgement: Json,
+    names: Mapping[str, str],
+    *,
+    now: datetime,
+    is_money: bool = False,
+    waiting: str = "",
+) -> Section:
+    """Outcomes oldest first, as the API tells them, `link` to where one may be taken back; what `judged` found.
+
+    Rewards are percentages, or amounts where they are money. `waiting` says why nothing can be decided, where so.
+    """
+    if not outcomes:
+        return Section("outcomes", "Graduated and retired", missing=waiting or NOTHING)
+    rate = words.number if is_money else words.percent
+    survival = [s for s in judgement["survival"] if "withheld" not in s["share"]]
+    return Section(
+        "outcomes",
+        "Graduated and retired",
+        sentence=sentence(judgement),
+        pictures=[_curve(outcomes, now), *([_survival(survival)] if survival else [])],
+        tables=[_decisions(outcomes, names, rate), _judged(judgement, names, rate)],
+        notes=[waiting] if waiting else [],
+    )
+
+
+def sentence(judgement: Json) -> str:
+    """
+    >>> none = {"withheld": "fewer than five decisions can be judged yet"}
+    >>> counts = {"in_force": 1, "confirmed": 0, "refuted": 0, "open": 1}
+    >>> sentence({"graduated": counts, "retired": counts, "hours": none, "impressions": none, "precision": none})
+    '1 item graduated, 1 was given up. Whether that was right: fewer than five decisions can be judged yet.'
+    """
+    good, poor = judgement["graduated"]["in_force"], judgement["retired"]["in_force"]
+    parts = [f"{words.plural(good, 'item')} graduated, {words.count(poor)} {'was' if poor == 1 else 'were'} given up."]
+    if "withheld" not in judgement["hours"] and "withheld" not in judgement["impressions"]:
+        days, seen = judgement["hours"]["median"] / 24, judgement["impressions"]["median"]
+        took = f"{words.number(days, 2)} days and {words.count(seen)} impressions"
+        parts.append(f"Half of them took no more than {took}.")
+    return " ".join([*parts, _right(judgement)])
+
+
+def _right(judgement: Json) -> str:
+    precision = judgement["precision"]
+    if "withheld" in precision:
+        return f"Whether that was right: {precision['withheld']}."
+    settled = judgement["graduated"]["confirmed"] + judgement["graduated"]["refuted"]
+    return (
+        f"Of {words.count(settled)} whose later rewards settle it {words.percent(precision['value'])} lie above "
+        f"their bar ({_between(precision)})."
+    )
+
+
+def _curve(outcomes: Sequence[Json], now: datetime) -> Picture:
+    """How many had left and not come back, at each time that changed it."""
+    points: list[charts.Point] = []
+    for kind in TONES:
+        changes = sorted(_changes(outcomes, kind))
+        total, steps = 0, [(changes[0][0], 0)] if changes else []
+        for at, change in changes:
+            total += change
+            steps.append((at, total))
+        if steps:
+            steps.append((now, total))
+        points += [charts.Point(at, kind, float(n)) for at, n in steps]
+    rows = [{"at": p.at.isoformat(), "kind": p.series, "items": p.value} for p in points]
+    caption = "Items that left the pool by then. An item that was taken back counts no longer."
+    return Picture("graduation", "Items that left the pool", charts.series(points), rows, caption)
+
+
+def _changes(outcomes: Sequence[Json], kind: str) -> list[tuple[datetime, int]]:
+    own = [one for one in outcomes if one["kind"] == kind]
+    left = [(_time(one["decided_at"]), 1) for one in own]
+    return left + [(_time(one["reversed_at"]), -1) for one in own if one["reversed_at"]]
+
+
+def _survival(rows: Sequence[Json]) -> Picture:
+    points = [
+        charts.Aged(s["days"], "still above the bar", *(s["share"][end] for end in ("value", "low", "high")))
+        for s in rows
+    ]
+    told = [{"days": s["days"], "items": s["n"], **s["share"]} for s in rows]
+    caption = "Share of the graduated items that were neither clearly under their bar by then nor taken back, 95 %."
+    chart = charts.curves(points, title="Share", at="days since graduation")
+    return Picture("survival", "After graduation", chart, told, caption)
+
+
+def _decisions(outcomes: Sequence[Json], names: Mapping[str, str], rate: Rate) -> Table:
+    newest = list(reversed(outcomes))[:LISTED]
+    titles = heads("Item", "What", "When", "#Better than the bar", "#Bar", "#Believed", "#Impressions", "")
+    more = len(outcomes) - len(newest)
+    caption = "Decisions, newest first" + (f"; {words.count(more)} more over the API" if more else "")
+    return Table(caption, titles, [_decision(one, names, rate) for one in newest])
+
+
+def _decision(one: Json, names: Mapping[str, str], rate: Rate) -> Row:
+    told, item = one["evidence"], one["item"]
+    at = _time(one["decided_at"])
+    back = one["reversed_at"]
+    what = Cell(
+        "taken back" if back else VERBS[one["kind"]],
+        f"{one['kind']}, then: {one['reason']} ({one['reversed_by']})" if back else _why(one),
+        "" if back else TONES[one["kind"]],
+    )
+    believed = f"{rate(told['low'])} to {rate(told['high'])}" if "low" in told else ""
+    return row(
+        Cell(names.get(item, item), item if item in names else ""),
+        what,
+        f"{at:%-d %b %Y, %H:%M}",
+        words.percent(told.get("chance")),
+        Cell(rate(told.get("bar")), told.get("bar_from", "")),
+        Cell(rate(told.get("mean")), believed),
+        words.number(told.get("impressions")),
+        Cell("" if back else "take back", link="" if back else one.get("link", "")),
+    )
+
+
+def _why(one: Json) -> str:
+    by_hand = one["evidence"].get("by_hand")
+    return f"by {one['decided_by']}: {by_hand}" if by_hand else str(one["evidence"].get("because", ""))
+
+
+def _judged(judgement: Json, names: Mapping[str, str], rate: Rate) -> Table:
+    rows = [
+        row(
+            names.get(one["item"], one["item"]),
+            one["kind"],
+            rate(one["bar"]),
+            _earned(one["rate"], rate),
+            words.count(one["impressions"]),
+            Cell(one["verdict"], tone={"confirmed": "better", "refuted": "worse"}.get(one["verdict"], "unsettled")),
+        )
+        for one in judgement["items"][-LISTED:]
+    ]
+    titles = heads("Item", "Decided", "#Bar", "#Earned since", "#Impressions since", "Verdict")
+    return Table("What the ordinary pool has shown since", titles, rows, is_folded=True)
+
+
+def _between(found: Json) -> str:
+    return f"{words.percent(found['low'])} to {words.percent(found['high'])}"
+
+
+def _earned(found: Json, rate: Rate) -> str:
+    if "withheld" in found:
+        return words.BLANK
+    return f"{rate(found['value'])} ({rate(found['low'])} to {rate(found['high'])})"
+
+
+def _time(text: str | datetime) -> datetime:
+    return text if isinstance(text, datetime) else datetime.fromisoformat(text)

@@ -1,0 +1,99 @@
+"""What became of items, in words and pictures: nothing is hidden, and nothing is claimed that is withheld."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bandits.page import outcomes
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+NONE = {"withheld": "fewer than five decisions can be judged yet"}
+
+
+def left(item: str, kind: str = "graduated", days_ago: int = 3, **more: Any) -> dict[str, Any]:
+    at = (NOW - timedelta(days=days_ago)).isoformat()
+    evidence = {"chance": 0.96, "bar": 0.03, "mean": 0.05, "low": 0.04, "high": 0.06, "impressions": 1200}
+    return {
+        "item": item,
+        "kind": kind,
+        "decided_at": at,
+        "decided_by": "worker",
+        "evidence": evidence | {"because": "It beats the bar.", "bar_from": "set for the campaign"},
+        "reversed_at": None,
+        "reversed_by": "",
+        "reason": "",
+        "link": f"/take-back/{item}/",
+        **more,
+    }
+
+
+def taken_back(item: str, days_ago: int) -> dict[str, Any]:
+    at = (NOW - timedelta(days=days_ago)).isoformat()
+    return left(item, days_ago=9, reversed_at=at, reversed_by="pm", reason="Wrong photo.")
+
+
+def judgement(**more: Any) -> dict[str, Any]:
+    counts = {"in_force": 2, "confirmed": 6, "refuted": 2, "open": 1}
+    return {
+        "graduated": counts,
+        "retired": {**counts, "in_force": 1},
+        "hours": {"n": 5, "median": 144.0, "low": 72.0, "high": 200.0},
+        "impressions": {"n": 5, "median": 1200.0, "low": 800.0, "high": 1500.0},
+        "precision": NONE,
+        "survival": [{"days": 7, "n": 9, "share": NONE}],
+        "items": [],
+        **more,
+    }
+
+
+def test_without_a_decision_the_reason_is_told() -> None:
+    assert outcomes.section([], judgement(), {}, now=NOW).missing == "Nothing has been decided yet."
+    assert outcomes.section([], judgement(), {}, now=NOW, waiting="No bar.").missing == "No bar."
+
+
+def test_the_sentence_tells_how_many_how_fast_and_how_surely() -> None:
+    said = outcomes.sentence(judgement())
+    assert said.startswith("2 items graduated, 1 was given up. Half of them took no more than 6 days and 1,200")
+    assert said.endswith("Whether that was right: fewer than five decisions can be judged yet.")
+    known = outcomes.sentence(judgement(precision={"value": 0.75, "low": 0.35, "high": 0.97}))
+    assert known.endswith("Of 8 whose later rewards settle it 75 % lie above their bar (35 % to 97 %).")
+
+
+def test_the_curve_rises_with_every_decision_and_falls_with_every_reversal() -> None:
+    rows = [taken_back("a", days_ago=4), left("b"), left("c", "retired", days_ago=1)]
+    found = outcomes.section(rows, judgement(), {}, now=NOW)
+    drawn = {(r["kind"], r["at"]): r["items"] for r in found.pictures[0].rows}
+    assert [n for (kind, _), n in drawn.items() if kind == "graduated"] == [1, 0, 1, 1]
+    assert drawn["retired", NOW.isoformat()] == 1
+    assert found.pictures[0].spec["layer"]
+
+
+def test_survival_is_drawn_as_far_as_it_is_known() -> None:
+    known = [{"days": 7, "n": 9, "share": {"value": 0.9, "low": 0.5, "high": 1.0}}]
+    found = outcomes.section([left("a")], judgement(survival=known), {}, now=NOW)
+    assert [picture.key for picture in found.pictures] == ["graduation", "survival"]
+    assert found.pictures[1].rows[0] == {"days": 7, "items": 9, "value": 0.9, "low": 0.5, "high": 1.0}
+    assert [p.key for p in outcomes.section([left("a")], judgement(), {}, now=NOW).pictures] == ["graduation"]
+
+
+def test_every_decision_has_its_evidence_and_the_way_back_as_long_as_it_stands() -> None:
+    rows = [taken_back("a", days_ago=4), left("b", evidence={"by_hand": "Fake."}, decided_by="pm"), left("c")]
+    newest, by_hand, back = outcomes.section(rows, judgement(), {"c": "Coat"}, now=NOW).tables[0].rows
+    assert [cell.text for cell in newest.cells][:2] == ["Coat", "graduated"]
+    assert (newest.cells[0].sub, newest.cells[3].text, newest.cells[4].sub) == ("c", "96 %", "set for the campaign")
+    assert newest.cells[-1].link == "/take-back/c/"
+    assert (by_hand.cells[1].sub, by_hand.cells[3].text) == ("by pm: Fake.", "–")
+    assert (back.cells[1].text, back.cells[1].sub) == ("taken back", "graduated, then: Wrong photo. (pm)")
+    assert back.cells[-1].link == ""
+
+
+def test_what_the_ordinary_pool_showed_is_told_item_by_item() -> None:
+    rate = {"value": 0.04, "low": 0.036, "high": 0.044}
+    items = [
+        {"item": "a", "kind": "graduated", "bar": 0.03, "impressions": 9000.0, "rate": rate, "verdict": "confirmed"},
+        {"item": "b", "kind": "retired", "bar": 0.03, "impressions": 0.0, "rate": NONE, "verdict": "open"},
+    ]
+    first, second = outcomes.section([left("a")], judgement(items=items), {}, now=NOW).tables[1].rows
+    assert (first.cells[3].text, first.cells[5].tone) == ("4 % (3.60 % to 4.40 %)", "better")
+    money = outcomes.section([left("a")], judgement(items=items), {}, now=NOW, is_money=True).tables[1].rows[0]
+    assert money.cells[2].text == "0.03000"
+    assert (second.cells[3].text, second.cells[5].text) == ("–", "open")
