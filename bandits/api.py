@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404
 from django.utils import timezone
@@ -11,21 +12,26 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 
 from bandits import lifecycle, logged, pool
-from bandits.models import Campaign, Posterior, Status
+from bandits.models import Campaign, Posterior
+from bandits.plan import changeable
 from bandits.serializers import (
     BecauseSerializer,
-    CampaignSerializer,
     PoolItemSerializer,
     PosteriorSerializer,
     ValuedSerializer,
     told,
 )
+from bandits.serializers_plan import CampaignSerializer, PoolCountSerializer, PoolRuleSerializer, changed
 from firstlight.accounts.authentication import actor
 from firstlight.accounts.resources import Resource, filtered
+from firstlight.console import words
 from firstlight.doors import pagination
 from firstlight.doors.refusals import Conflict
+
+NEWEST = 20  # items of a rule that is only asked about
 
 
 @filtered
@@ -39,9 +45,26 @@ class Campaigns(Resource):
     def visible(self, rows: QuerySet[Campaign], allowed: frozenset[str]) -> QuerySet[Campaign]:
         return rows.filter(scenario__key__in=allowed)
 
-    def check_changeable(self, row: Campaign) -> None:
-        if row.status != Status.DRAFT:
-            raise Conflict(f"“{row.key}” is {row.status}; only a draft can be changed.")
+    @transaction.atomic
+    def perform_update(self, serializer: BaseSerializer[Any]) -> None:
+        """On the row as it is now: a step taken meanwhile must not be overwritten."""
+        assert serializer.instance is not None
+        row = self.get_queryset().select_for_update(of=("self",)).get(pk=serializer.instance.pk)
+        fixed = [name for name in changed(row, serializer.validated_data) if name not in changeable(row)]
+        if fixed:
+            raise Conflict(f"“{row.key}” is {row.status}: {words.listing(fixed)} cannot change any more.")
+        serializer.instance = row
+        super().perform_update(serializer)
+
+    @extend_schema(request=PoolRuleSerializer, responses=PoolCountSerializer)
+    @action(detail=False, methods=["post"], url_path="pool", pagination_class=None)
+    def count_pool(self, request: Request) -> Response:
+        """How many items a rule takes now, and the newest of them; nothing is stored."""
+        body = PoolRuleSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        found = pool.matching(pool.Rule.given(body.validated_data), timezone.now())
+        newest = found.order_by("-listed_at", "key")[:NEWEST]
+        return Response(PoolCountSerializer({"count": found.count(), "newest": newest}).data)
 
     @extend_schema(request=None, responses=CampaignSerializer)
     @action(detail=True, methods=["post"])

@@ -122,10 +122,6 @@ class CampaignForm(forms.ModelForm[Campaign]):
                 self.add_error(field, sentence)
         return given
 
-    def _get_validation_exclusions(self) -> set[str]:
-        """A constraint of the database names no field; `plan.faults` has said it beside its own."""
-        return {*super()._get_validation_exclusions(), *self.errors}
-
 
 def unknown(keys: list[str], *, but: list[str]) -> list[str]:
     """Those that the catalogue does not have, in order; who was taken once may have left it since."""

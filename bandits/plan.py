@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bandits.models import PolicyKind, Reward
+from bandits.models import Campaign, PolicyKind, Reward, Status
 from firstlight.console import words
 
 Plan = Mapping[str, Any]  # fields of Campaign by name, as validated one by one
@@ -17,6 +17,13 @@ CONTEXTUAL = (PolicyKind.LINEAR, PolicyKind.LOGISTIC)
 CHANGEABLE = ("name", "owner", "daily_budget", "guards", "guard_margin")
 
 
+def changeable(campaign: Campaign) -> frozenset[str]:
+    """Fields that its state lets people change."""
+    if campaign.status == Status.DRAFT:
+        return frozenset(f.name for f in (*Campaign._meta.fields, *Campaign._meta.many_to_many)) - {"key"}
+    return frozenset({"name", "owner"} if campaign.status == Status.STOPPED else CHANGEABLE)
+
+
 def faults(plan: Plan) -> dict[str, str]:
     """The first fault of each field."""
     found: dict[str, str] = {}
@@ -24,6 +31,11 @@ def faults(plan: Plan) -> dict[str, str]:
         for field, sentence in rule(plan):
             found.setdefault(field, sentence)
     return found
+
+
+def _name(plan: Plan) -> Iterator[Fault]:
+    if plan.get("key") == "pool":
+        yield "key", "This name is an address of the API: choose another one."
 
 
 def _slots(plan: Plan) -> Iterator[Fault]:
@@ -101,5 +113,5 @@ def _guards(plan: Plan) -> Iterator[Fault]:
 
 
 RULES: tuple[Callable[[Plan], Iterator[Fault]], ...] = (
-    *(_slots, _segments, _prices, _codes, _picked, _reward, _budgets, _shares, _bars, _guards),
+    *(_name, _slots, _segments, _prices, _codes, _picked, _reward, _budgets, _shares, _bars, _guards),
 )

@@ -64,10 +64,8 @@ def fixed(row: Campaign | None) -> list[str]:
     """Fields that its state lets nobody change."""
     if row is None:
         return []
-    if is_draft(row):
-        return ["key"]
-    changeable = () if row.status == Status.STOPPED else plan.CHANGEABLE
-    return [name for name in _names() if name not in ("name", "owner", *changeable)]
+    changeable = plan.changeable(row)
+    return [name for name in _names() if name not in changeable]
 
 
 def is_draft(row: Campaign | None) -> bool:

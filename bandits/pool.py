@@ -1,8 +1,10 @@
 """Which items a campaign may show: its rule over the catalogue, what was picked by hand, and what has left."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -43,6 +45,24 @@ class Rule:
             countries=tuple(campaign.pool_countries),
             items=tuple(campaign.pool_items),
             excluded=tuple(campaign.pool_excluded),
+        )
+
+    @classmethod
+    def given(cls, fields: Mapping[str, Any]) -> "Rule":
+        """Of what a form or an API body says, by the names of Campaign; what it leaves out lets everything through."""
+        return cls(
+            by_rule=fields.get("pool_by_rule", True),
+            categories=tuple(row.pk for row in fields.get("pool_categories") or ()),
+            merchants=tuple(row.pk for row in fields.get("pool_merchants") or ()),
+            tags=tuple(fields.get("pool_tags") or ()),
+            max_age_days=fields.get("pool_max_age_days"),
+            in_stock=fields.get("pool_in_stock", True),
+            price_from=fields.get("pool_price_from"),
+            price_to=fields.get("pool_price_to"),
+            currency=fields.get("pool_currency") or "",
+            countries=tuple(fields.get("pool_countries") or ()),
+            items=tuple(fields.get("pool_items") or ()),
+            excluded=tuple(fields.get("pool_excluded") or ()),
         )
 
 

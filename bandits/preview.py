@@ -41,7 +41,7 @@ class PreviewPages(Base):
         form = self._bound(request, None)
         form.is_valid()
         faults = [str(form.fields[name].label) for name in form.errors if name.startswith("pool_")]
-        context = _counted(rule(form.cleaned_data)) if not faults else {"faults": faults}
+        context = _counted(pool.Rule.given(form.cleaned_data)) if not faults else {"faults": faults}
         return TemplateResponse(request, "bandits/pool.html", context)
 
     def preview(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
@@ -58,28 +58,6 @@ class PreviewPages(Base):
         ):
             raise PermissionDenied
         return self.get_form(request, row, change=row is not None)(request.POST, instance=row)
-
-
-def rule(given: dict[str, Any]) -> pool.Rule:
-    """Of the fields of a form, or of an API body."""
-
-    def keys(name: str) -> tuple[int, ...]:
-        return tuple(row.pk for row in given.get(name) or ())
-
-    return pool.Rule(
-        by_rule=given.get("pool_by_rule", True),
-        categories=keys("pool_categories"),
-        merchants=keys("pool_merchants"),
-        tags=tuple(given.get("pool_tags") or ()),
-        max_age_days=given.get("pool_max_age_days"),
-        in_stock=given.get("pool_in_stock", True),
-        price_from=given.get("pool_price_from"),
-        price_to=given.get("pool_price_to"),
-        currency=given.get("pool_currency") or "",
-        countries=tuple(given.get("pool_countries") or ()),
-        items=tuple(given.get("pool_items") or ()),
-        excluded=tuple(given.get("pool_excluded") or ()),
-    )
 
 
 def _counted(asked: pool.Rule) -> dict[str, Any]:

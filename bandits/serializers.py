@@ -7,40 +7,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from bandits.logged import Valued
-from bandits.models import Campaign, Posterior
+from bandits.models import Posterior
 from bandits.policies.posterior import Beliefs
-from firstlight.accounts.models import User
-from firstlight.catalog.models import Category, Merchant, Scenario
-from firstlight.doors.serializers import Fraction, Keys, Named, Strict
-
-MOST_SLOTS, MOST_RULES = 100, 1_000
-
-
-class CampaignSerializer(Named, serializers.ModelSerializer[Campaign]):
-    owner = serializers.SlugRelatedField(
-        slug_field="username", queryset=User.objects.filter(is_active=True), allow_null=True, required=False
-    )
-    scenario = serializers.SlugRelatedField(slug_field="key", queryset=Scenario.objects.all())
-    positions = serializers.ListField(
-        child=serializers.IntegerField(min_value=1, max_value=500), min_length=1, max_length=MOST_SLOTS
-    )
-    pool_categories = Keys(Category.objects, at_most=MOST_RULES, required=False)
-    pool_merchants = Keys(Merchant.objects, at_most=MOST_RULES, required=False)
-    pool_tags = serializers.ListField(
-        child=serializers.CharField(max_length=100), max_length=MOST_RULES, required=False
-    )
-    floor = Fraction(required=False)
-
-    class Meta:
-        model = Campaign
-        exclude = ["id"]
-        read_only_fields = ["status", "paused_because", "started_at", "stopped_at", "created_at"]
-        extra_kwargs = {"pool_max_age_days": {"min_value": 1, "max_value": 36_500}}
-
-    def validate_positions(self, positions: list[int]) -> list[int]:
-        if len(set(positions)) < len(positions):
-            raise serializers.ValidationError("Name each slot once.")
-        return sorted(positions)
+from firstlight.doors.serializers import Strict
 
 
 class BecauseSerializer(Strict):

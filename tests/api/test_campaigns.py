@@ -62,10 +62,79 @@ def test_a_change_is_told_in_the_trail(api, plan):
         ({"prior_strength_cap": 1}, {"/prior_strength_cap"}),
         ({"pool_in_stock": "perhaps"}, {"/pool_in_stock"}),
         ({"slots": 3}, {"/slots"}),
+        ({"key": "pool"}, {"/key"}),
+        ({"status": "running", "colour": "red"}, {"/colour"}),
+        ({"segments": ["IN"]}, {"/segment_by"}),
+        ({"segment_by": "country"}, {"/segments"}),
+        ({"segment_by": "country", "segments": [str(i) for i in range(51)]}, {"/segments"}),
+        ({"pool_price_from": "-1", "pool_currency": "INR"}, {"/pool_price_from"}),
+        ({"pool_price_from": "5"}, {"/pool_currency"}),
+        ({"pool_countries": ["india"]}, {"/pool_countries/0"}),
+        ({"pool_countries": ["in"]}, {"/pool_countries"}),
+        ({"pool_items": ["sku-1", "ghost", "sku-2", "spirit"]}, {"/pool_items/1", "/pool_items/3"}),
+        ({"pool_items": ["sku-1"], "pool_excluded": ["sku-1"]}, {"/pool_excluded"}),
+        ({"pool_excluded": ["x"] * 10_001}, {"/pool_excluded"}),
+        ({"pool_by_rule": False}, {"/pool_items"}),
+        ({"reward": "sales"}, {"/reward"}),
+        ({"reward": "net_value"}, {"/value_currency"}),
+        ({"value_cap": "0"}, {"/value_cap"}),
+        ({"half_life_days": 0}, {"/half_life_days"}),
+        ({"prior_chance": 0.95}, {"/prior_chance"}),
+        ({"policy": "greedy"}, {"/policy"}),
+        ({"control_share": 0.6}, {"/control_share"}),
+        ({"control_share": 0.5, "uniform_share": 0.5}, {"/uniform_share"}),
+        ({"item_guarantee": 9, "item_cap": 8}, {"/item_cap"}),
+        ({"graduate_at": 0.1, "retire_at": 0.2}, {"/retire_at"}),
+        ({"least_impressions": 99}, {"/least_impressions"}),
+        ({"guards": ["sales"]}, {"/guards/0"}),
+        ({"guards": ["conversion", "conversion"]}, {"/guards"}),
+        ({"unit": "email"}, {"/unit"}),
     ],
 )
 def test_what_is_wrong_is_refused_at_its_place(api, plan, change, places):
     assert pointers(api.send("post", "/campaigns/", plan | change)) == places
+    assert not Campaign.objects.exists()
+
+
+def test_a_change_of_one_field_is_checked_against_the_others_as_they_are(api, plan):
+    api.send("post", "/campaigns/", plan | {"segment_by": "country", "segments": ["IN"], "item_cap": 50})
+    path = "/campaigns/new-arrivals/"
+    assert pointers(api.send("patch", path, {"segment_by": ""})) == {"/segment_by"}
+    assert pointers(api.send("patch", path, {"item_guarantee": 60})) == {"/item_cap"}
+    assert api.send("patch", path, {"segment_by": "", "segments": []}).status_code == 200
+
+
+def test_while_it_runs_only_budget_guards_name_and_owner_change(api, plan):
+    made = api.send("post", "/campaigns/", plan).json()
+    path = "/campaigns/new-arrivals/"
+    api.send("post", f"{path}start/")
+    changes = {"daily_budget": 500, "guards": ["conversion"], "guard_margin": 0.1, "name": "Newest"}
+    changed = api.send("patch", path, {**made, **changes})
+    assert changed.status_code == 200, changed.content
+    assert {name: changed.json()[name] for name in changes} == changes
+    assert changed.json()["status"] == "running"
+    refused = api.send("patch", path, {"floor": 0.2, "pool_categories": [], "daily_budget": 9})
+    assert refused.status_code == 409
+    assert "floor and pool_categories cannot change any more" in refused.json()["detail"]
+    api.send("post", f"{path}stop/")
+    assert api.send("patch", path, {"daily_budget": 9}).status_code == 409
+    assert api.send("patch", path, {"name": "Over"}).json()["name"] == "Over"
+    assert Campaign.objects.get().daily_budget == 500
+
+
+def test_a_rule_is_counted_before_there_is_a_campaign(api, plan):
+    upsert.items([{"key": "hat-1", "category": "hat", "price": "20", "currency": "INR"}], "ada")
+
+    def counted(**rule):
+        answer = api.send("post", "/campaigns/pool/", rule).json()
+        return answer["count"], [item["key"] for item in answer["newest"]]
+
+    assert counted()[0] == 6
+    assert counted(pool_price_from="15", pool_currency="INR") == (1, ["hat-1"])
+    assert counted(pool_by_rule=False, pool_items=["sku-1"]) == (1, ["sku-1"])
+    assert counted(pool_tags=["new"], pool_excluded=["sku-0"])[0] == 4
+    assert pointers(api.send("post", "/campaigns/pool/", {"pool_price_from": "1"})) == {"/pool_currency"}
+    assert pointers(api.send("post", "/campaigns/pool/", {"tags": ["new"]})) == {"/tags"}
     assert not Campaign.objects.exists()
 
 
