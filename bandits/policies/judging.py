@@ -1,8 +1,9 @@
 """Were past decisions right? By what was learned since, in the ordinary pool, where no campaign reserves slots. Pure.
 
 An item is confirmed or refuted once the interval of what it earned since then lies on one side of the bar that it was
-decided by; until that it is open. Comparing the two rates themselves would call every third good item bad that has been
-seen a hundred times. The data of the decision are not used again: they were lucky, or it would not have been made.
+decided by; until that it is open. Of the rates themselves an item half as good again as a bar of 3 % would lie under it
+one time in six after a hundred impressions. The data of the decision are not used again: they were lucky, or it would
+not have been made.
 """
 
 from collections.abc import Sequence
