@@ -84,4 +84,4 @@ class CampaignAdmin(SteppedCampaigns, PreviewPages, AuditedAdmin[Campaign]):
         return results.page(request, self.to_see(request, pk), may_change=self.has_change_permission(request))
 
     def picture(self, request: HttpRequest, pk: int, picture: str, form: str) -> HttpResponse:
-        return results.export(self.to_see(request, pk), picture, form)
+        return results.export(request, self.to_see(request, pk), picture, form)

@@ -3,10 +3,10 @@
 from django.http import HttpRequest
 from django.urls import reverse
 
-from bandits import page as shapes
 from bandits import results
 from bandits.admin import STATUS_TONES
 from bandits.models import Campaign, Status
+from bandits.page import Known, Wording, leaders
 from firstlight.console import words
 from firstlight.console.dashboard import Entry, Panel, Step
 from firstlight.console.navigation import may_see
@@ -33,15 +33,19 @@ def panel(request: HttpRequest) -> Panel | None:
 
 
 def _entry(row: Campaign) -> Entry:
-    posterior = row.posteriors.order_by("-number").first()
-    belief = results.belief(posterior) if posterior else None
-    names = results.names([belief]) if belief else {}
-    shown = [("impressions", words.count(float(belief.trials.sum())))] if belief else []
+    posterior = row.posteriors.filter(segment="").order_by("-number").first()
+    known = results.known(posterior) if posterior else None
+    shown = [("impressions", words.count(float(known.shown.sum())))] if known else []
     return Entry(
         row.name,
         reverse("admin:bandits_campaign_results", args=[row.pk]),
         row.status,
         STATUS_TONES[Status(row.status)],
-        shapes.sentence(belief, names) if belief else "Nothing has been learned yet; workers learn every ten minutes.",
+        _sentence(row, known) if known else "Nothing has been learned yet; workers learn every ten minutes.",
         [*shown, ("in " + row.scenario.name, "")],
     )
+
+
+def _sentence(row: Campaign, known: Known) -> str:
+    leader = {known.items[i] for i in known.best[:1].tolist()}
+    return leaders.sentence(known, results.names(leader), Wording.of(row.reward, row.value_currency))

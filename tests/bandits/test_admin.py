@@ -4,14 +4,11 @@ import re
 from html import unescape
 from typing import Any
 
-import numpy as np
 import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from scipy import stats
 
-from bandits import page
 from bandits.models import Campaign, Status
 from firstlight.accounts.models import AuditEntry
 from firstlight.catalog.models import Item
@@ -198,6 +195,30 @@ def test_the_page_says_who_leads_and_draws_what_is_believed(manager: Client) -> 
     assert all(f'id="chart-{key}"' in text for key in ("leaders", "exposure", "exposure-over-time"))
 
 
+def test_any_item_can_be_looked_for_and_one_that_is_not_there_is_said_to_be_missing(manager: Client) -> None:
+    row = shop.campaign()
+    shop.posteriors(row)
+    found = unescape(manager.get(at("results", row), {"item": "sku-7"}).content.decode())
+    assert 'id="chart-item"' in found
+    assert "Item Linen dress sku-7" in found
+    lost = unescape(manager.get(at("results", row), {"item": shop.HOSTILE}).content.decode())
+    assert "is not in the pool, or came after the last learning step" in lost
+
+
+def test_a_segment_is_shown_by_its_own_posterior(manager: Client) -> None:
+    row = shop.campaign()
+    shop.posteriors(row, n=1)
+    Campaign.objects.filter(pk=row.pk).update(segment_by="country", segments=["IN", "BR"])
+    whole = row.posteriors.get()
+    whole.pk, whole.segment, whole.successes = None, "IN", [4.0] * 11 + [40.0]
+    whole.save()
+    assert "“Linen dress sku-11” leads" in unescape(manager.get(at("results", row), {"segment": "IN"}).content.decode())
+    text = unescape(manager.get(at("results", row), {"segment": "nowhere"}).content.decode())
+    assert "“Linen dress sku-0” leads" in text
+    assert "?segment=IN#leaders" in text
+    assert "Nothing has been learned yet." in manager.get(at("results", row), {"segment": "BR"}).content.decode()
+
+
 @pytest.mark.parametrize("status", list(Status))
 def test_without_a_posterior_the_page_says_what_comes_next(manager: Client, status: str) -> None:
     row = shop.campaign(status=status)
@@ -228,24 +249,3 @@ def test_who_may_not_change_sees_and_cannot(client: Client, role: str, may: bool
     assert ("Stop…" in client.get(at("results", row)).content.decode()) == may
     assert client.post(at("stop", row)).status_code == (302 if may else 403)
     assert client.get(ADD).status_code == 403
-
-
-def test_a_belief_is_the_beta_distribution_of_its_counts() -> None:
-    """Against SciPy's own distribution."""
-    found = page.Belief.of(timezone.now(), ["a", "b"], [100, 10], [3, 2], (1.0, 50.0))
-    assert found.items == ("b", "a")  # 3/61 before 4/151
-    for i, (a, b) in enumerate([(3, 58), (4, 147)]):
-        assert found.mean[i] == pytest.approx(stats.beta(a, b).mean())
-        assert found.quantile(0.025)[i] == pytest.approx(stats.beta(a, b).ppf(0.025))
-    assert found.average == pytest.approx(5 / 110)
-
-
-def test_exposure_between_two_beliefs_is_what_was_gained() -> None:
-    now = timezone.now()
-    keys = [f"i{i}" for i in range(9)]
-    before = page.Belief.of(now, keys, [10.0] * 9, [0.0] * 9, (1.0, 50.0))
-    after = page.Belief.of(now, keys, [10.0 + i for i in range(9)], [0.0] * 9, (1.0, 50.0))
-    picture = page.pictures([before, after], {})[2]
-    assert sum(row["impressions"] for row in picture.rows) == sum(range(9))
-    assert picture.rows[-1]["item"] == page.OTHERS
-    assert np.isclose(picture.rows[-1]["impressions"], 7 + 8)  # never clicked: those shown most come last
