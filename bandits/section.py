@@ -1,108 +1,80 @@
-"""What serving knows of campaigns: the latest draw table of each that runs, and the slots it fills."""
+"""What serving knows of campaigns: the latest draw tables of each that runs, and the slots they fill.
+
+A unit is of one arm of a campaign by a hash of its own: none (it never sees the campaign), uniform, or learned. The
+answer says so among its experiments, so that what the campaign is worth is read as any experiment is. The parameter
+`discovery.<key>` of an experiment, with an arm as its value, stands before the hash: then the campaign is an arm of
+that experiment, and the experiment says who is in it.
+"""
 
 from bisect import bisect_right
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
 
-from bandits import slots
-from bandits.models import Campaign, DrawTable, Status
+from bandits import parts, slots
+from bandits.models import Campaign
+from bandits.parts import Running
+from bandits.served import Filter, Table
+from firstlight.kernel.hashing import bucket
 from firstlight.snapshots.sections import Request
 
 name = "bandits"
 
-
-class Part(msgspec.Struct, frozen=True):
-    """One running campaign as bytes."""
-
-    campaign: str
-    scenario: str
-    positions: tuple[int, ...]
-    floor: float
-    merchant_cap: int | None
-    table: int
-    seed: int
-    items: tuple[str, ...]
-    merchants: tuple[str, ...]
-    categories: tuple[str, ...]
-    a: bytes  # little-endian float64, in the order of `items`
-    b: bytes
-    depth: int
-    rows: bytes  # as in DrawTable
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """One campaign at work."""
-
-    scenario: str
-    positions: tuple[int, ...]  # ascending
-    table: slots.Table
-
+LEARNED, UNIFORM, NONE = ARMS = ("learned", "uniform", "none")
+CATEGORY = "category"  # segments by what may be shown, not by an attribute of the request
 
 State = dict[str, tuple[Running, ...]]  # by scenario
+load = parts.load
 
 
-def compile(at: datetime) -> dict[str, bytes]:
+class Turn(NamedTuple):
+    """A campaign's part in one answer."""
+
+    running: Running
+    arm: str
+    table: Table | None  # None: this unit sees none of it
+    k: int  # slots
+    limits: Filter | None
+
+
+def compile(at: datetime) -> Mapping[str, Callable[[], bytes]]:
     """One part per running campaign that has a table."""
-    running = Campaign.objects.filter(status=Status.RUNNING).select_related("scenario")
-    latest = {c.key: (c, _latest_table(c)) for c in running}
-    return {key: msgspec.msgpack.encode(_part(c, table)) for key, (c, table) in latest.items() if table is not None}
-
-
-def load(payload: bytes) -> Running:
-    part = msgspec.msgpack.decode(payload, type=Part)
-    n_items = len(part.items)
-    table = slots.Table(
-        campaign=part.campaign,
-        number=part.table,
-        seed=part.seed,
-        items=part.items,
-        merchants=part.merchants,
-        categories=part.categories,
-        a=np.frombuffer(part.a, "<f8"),
-        b=np.frombuffer(part.b, "<f8"),
-        rows=np.frombuffer(part.rows, "<u4").reshape(-1, part.depth) if n_items else np.empty((1, 0), np.uint32),
-        floor=part.floor,
-        merchant_cap=part.merchant_cap,
-    )
-    running = Running(part.scenario, tuple(sorted(set(part.positions))), table)
-    table.unfiltered(len(running.positions))
-    return running
+    return parts.compiled()
 
 
 def present(campaign: Campaign) -> Running | None:
-    """The campaign as it would be served now, from its latest table; None when it never had one."""
-    table = _latest_table(campaign)
-    return load(msgspec.msgpack.encode(_part(campaign, table))) if table else None
+    """The campaign as it would be served now, alone; None when it never had a table."""
+    running = parts.present(campaign)
+    return replace(running, positions=running.positions[: running.most_per_page]) if running else None
 
 
 def gather(parts: Mapping[str, Running]) -> State:
     """Campaigns by scenario, in the order of their keys; a position that two of them name is the first one's."""
     state: State = {}
-    for key in sorted(parts):
-        running = parts[key]
+    for running in sorted(parts.values(), key=lambda running: running.campaign):
         others = state.get(running.scenario, ())
         taken = {position for other in others for position in other.positions}
-        own = tuple(position for position in running.positions if position not in taken)
-        running.table.unfiltered(len(own))  # counted now, not in the first request
+        own = tuple(position for position in running.positions if position not in taken)[: running.most_per_page]
+        for table in running.tables.values():
+            slots.prepare(table, len(own))  # counted now, not in the first request
         state[running.scenario] = (*others, replace(running, positions=own))
     return state
 
 
 def decide(state: State, request: Request, answer: dict[str, Any]) -> None:
-    """Add `discovery`. Propensities under a filter stay null unless the request asks for them; see `complete`.
+    """Add `discovery`, and the arm of each campaign that is not for everybody to `experiments`.
 
-    A later campaign of the page never repeats an item of an earlier one: to it, that is part of the filter, and its
-    propensities are those given the earlier slates.
+    Propensities under a filter stay null unless the request asks for them; see `complete`. A later campaign of the page
+    never repeats an item of an earlier one: to it, that is part of the filter, and its propensities are those given the
+    earlier slates.
     """
     discovery: list[dict[str, Any]] = []
-    for running, k, limits in _turns(state, request, discovery):
-        table = running.table
+    for running, _, table, k, limits in turns(state, request, answer, discovery):
+        if table is None or not k:
+            continue
         row, picks = slots.choose(table, request.trace_id, k, limits)
         if limits is not None and request.propensities:
             chances = slots.propensities(table, k, limits)
@@ -127,26 +99,61 @@ def complete(state: State, request: Request, answer: dict[str, Any]) -> None:
     """Count the propensities that `decide` left null."""
     if all(slot["propensity"] is not None for slot in answer["discovery"]):
         return
-    counted: dict[str, Any] = {}
+    counted: dict[str, Any] = {"parameters": answer["parameters"], "experiments": []}
     decide(state, msgspec.structs.replace(request, propensities=True), counted)
     answer["discovery"] = counted["discovery"]
 
 
-def _turns(state: State, request: Request, placed: list[dict[str, Any]]) -> Any:
-    """(campaign, how many slots, filter or None) in turn; `placed` grows between the turns."""
+def turns(state: State, request: Request, answer: dict[str, Any], placed: list[dict[str, Any]]) -> Iterator[Turn]:
+    """The campaigns of the page in turn; `placed` grows between the turns.
+
+    The slots of a campaign that this unit does not see stay empty: what others show must not depend on its arm.
+    """
     campaigns = state.get(request.scenario, ())
     last = _last_position(campaigns, request.slots)
     eligible = {attribute: frozenset(values) for attribute, values in request.eligible.items()}
     for running in campaigns:
+        arm = _met(running, request, answer)
+        table = None if arm == NONE else running.table_of(arm, segment(running, request))
         k = len(running.positions) if last is None else bisect_right(running.positions, last)
-        if not k:
-            continue
         excluded = request.exclude_items
         if placed:
             excluded |= {slot["item_id"] for slot in placed}
-        known = running.table.indices
-        excluded = frozenset(item for item in excluded if item in known) if excluded else excluded
-        yield running, k, slots.Filter(eligible, excluded) if eligible or excluded else None
+        if excluded and table is not None:
+            known = table.indices
+            excluded = frozenset(item for item in excluded if item in known)
+        yield Turn(running, arm, table, k, Filter(eligible, excluded) if eligible or excluded else None)
+
+
+def arm_of(running: Running, unit: Mapping[str, str], parameters: Mapping[str, Any]) -> tuple[str, str]:
+    """(arm, why): "experiment" by a parameter, "share" by the hash, "everybody" where nobody is left out."""
+    given = parameters.get(f"discovery.{running.campaign}")
+    if given in ARMS:
+        return given, "experiment"
+    outside = running.control + running.uniform
+    who = unit.get(running.unit)
+    if not outside or who is None:
+        return LEARNED, "everybody"
+    place = bucket(f"campaign:{running.campaign}", who)
+    return (NONE if place < running.control else UNIFORM if place < outside else LEARNED), "share"
+
+
+def segment(running: Running, request: Request) -> str:
+    """The value that tells its table apart; "" for all traffic."""
+    if not running.segment_by:
+        return ""
+    if running.segment_by == CATEGORY:
+        categories = request.eligible.get(CATEGORY, ())
+        return categories[0] if len(categories) == 1 else ""
+    return str(request.attributes.get(running.segment_by, ""))
+
+
+def _met(running: Running, request: Request, answer: dict[str, Any]) -> str:
+    arm, why = arm_of(running, request.unit, answer["parameters"])
+    if why == "share":
+        met = {"experiment": f"campaign:{running.campaign}", "variant": arm, "phase": 1, "in_holdout": False}
+        answer["experiments"].append(met)
+    return arm
 
 
 def _last_position(campaigns: tuple[Running, ...], n_slots: int | None) -> int | None:
@@ -161,27 +168,3 @@ def _last_position(campaigns: tuple[Running, ...], n_slots: int | None) -> int |
 
 def _position(slot: dict[str, Any]) -> int:
     return slot["position"]  # type: ignore[no-any-return]
-
-
-def _latest_table(campaign: Campaign) -> DrawTable | None:
-    return DrawTable.objects.filter(campaign=campaign).select_related("posterior").first()
-
-
-def _part(campaign: Campaign, table: DrawTable) -> Part:
-    beliefs = table.posterior.beliefs
-    return Part(
-        campaign.key,
-        campaign.scenario.key,
-        tuple(campaign.positions),
-        float(campaign.floor),
-        campaign.merchant_cap,
-        table.pk,
-        table.seed,
-        tuple(table.items),
-        tuple(table.merchants),
-        tuple(table.categories),
-        beliefs.a.astype("<f8").tobytes(),
-        beliefs.b.astype("<f8").tobytes(),
-        table.depth,
-        bytes(table.rows),
-    )

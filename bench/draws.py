@@ -26,7 +26,7 @@ def run() -> None:
         told = f"{seconds:.2f} s for {ITEMS:,} items, {draws.N_ROWS:,} rows, {depth} places"
         stack.line("draw table", told, f"argsort of all draws {whole:.2f} s", whole / seconds)
     table = _table(a, b)
-    table.unfiltered(SLOTS)
+    slots.prepare(table, SLOTS)
     traces = [f"01936f0e-0000-7000-8000-{i:012d}" for i in range(CALLS)]
     ours = _per_call(lambda: _each(traces, lambda trace: _picked(table, trace)))
     names, weights = table.items, [1 / ITEMS] * ITEMS
@@ -52,8 +52,7 @@ def _table(a: np.ndarray, b: np.ndarray) -> slots.Table:
         items=names,
         merchants=("",) * ITEMS,
         categories=("",) * ITEMS,
-        a=a,
-        b=b,
+        beliefs=Beta(names, a, b),
         rows=draws.table(Policy(), Beta(names, a, b), None, draws.generators(SEED), DEPTH),
         floor=0.05,
         merchant_cap=None,

@@ -45,7 +45,7 @@ def test_starting_is_recorded_and_served_and_starting_twice_is_refused_in_words(
     assert section.compile(timezone.now()) == {}
     start(row)
     assert AuditEntry.objects.get().changes["status"] == ["draft", "running"]
-    assert list(section.compile(timezone.now())) == ["new"]
+    assert [name.partition("@")[0] for name in section.compile(timezone.now())] == ["new"]
     with pytest.raises(lifecycle.UnableToStart, match="“new” is already running"):
         start(row)
 
@@ -84,7 +84,7 @@ def test_pausing_takes_it_out_of_serving_with_its_reason_and_resuming_brings_it_
         lifecycle.pause(row.pk, actor="pm", at=timezone.now())
     resumed = lifecycle.resume(row.pk, actor="pm", at=timezone.now())
     assert (resumed.status, resumed.paused_because) == (Status.RUNNING, "")
-    assert list(section.compile(timezone.now())) == ["new"]
+    assert [name.partition("@")[0] for name in section.compile(timezone.now())] == ["new"]
     with pytest.raises(lifecycle.UnableToResume, match="is already running"):
         lifecycle.resume(row.pk, actor="pm", at=timezone.now())
 

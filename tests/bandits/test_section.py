@@ -9,32 +9,60 @@ import numpy as np
 import pytest
 
 from bandits import section, slots
-from bandits.policies import draws
+from bandits.columns import columned, listed
+from bandits.parts import Drawn, Part, Pool
+from bandits.policies import beliefs, draws
 from bandits.policies.beliefs import Beta
 from bandits.policies.policy import Policy
 from firstlight.snapshots.sections import Request
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
+PLAIN = Policy()
 BELIEVED = Beta(tuple(f"sku-{i}" for i in range(40)), np.linspace(1, 6, 40), np.full(40, 90.0))
-PART = section.Part(
-    campaign="a-new",
-    scenario="home",
-    positions=(8, 3, 5),
-    floor=0.2,
-    merchant_cap=2,
-    table=55,
-    seed=9,
-    items=tuple(f"sku-{i}" for i in range(40)),
-    merchants=tuple(f"m-{i % 7}" for i in range(40)),
-    categories=tuple(("dress", "shoe")[i % 2] for i in range(40)),
-    a=np.linspace(1, 6, 40).tobytes(),
-    b=np.full(40, 90.0).tobytes(),
-    depth=8,
-    rows=draws.table(Policy(), BELIEVED, None, draws.generators(9), 8).astype("<u4").tobytes(),
+POOL = Pool(
+    items=BELIEVED.items,
+    merchants=columned(f"m-{i % 7}" for i in range(40)),
+    categories=columned(("dress", "shoe")[i % 2] for i in range(40)),
+    countries=columned(("IN", "CN", "")[i % 3] for i in range(40)),
+    tags=listed([["new"], [], ["new", "sale"], ["sale"]][i % 4] for i in range(40)),
 )
 
 
-def state(*parts: section.Part) -> section.State:
+def drawn(number: int = 55, *, segment: str = "", arm: str = "learned", policy: Policy = PLAIN, **more: Any) -> Drawn:
+    rows = draws.table(policy, BELIEVED, more.get("pace"), draws.generators(number), 8)
+    return Drawn(
+        number=number,
+        segment=segment,
+        arm=arm,
+        seed=number,
+        pool=0,
+        kind="beta",
+        arrays=beliefs.pack(BELIEVED.arrays()),
+        pace=more["pace"].tobytes() if "pace" in more else b"",
+        policy=policy.kind,
+        epsilon=policy.epsilon,
+        depth=rows.shape[1],
+        rows=rows.astype("<u2").tobytes(),
+    )
+
+
+PART = Part(
+    campaign="a-new",
+    scenario="home",
+    positions=(8, 3, 5),
+    most_per_page=None,
+    floor=0.2,
+    merchant_cap=2,
+    segment_by="",
+    unit="user_id",
+    control=0,
+    uniform=0,
+    pools=(POOL,),
+    tables=(drawn(),),
+)
+
+
+def state(*parts: Part) -> section.State:
     return section.gather({part.campaign: section.load(msgspec.msgpack.encode(part)) for part in parts})
 
 
@@ -43,7 +71,7 @@ def request(trace: str = "t-1", **more: Any) -> Request:
 
 
 def discovery(held: section.State, asked: Request, *, complete: bool = False) -> list[dict[str, Any]]:
-    answer: dict[str, Any] = {}
+    answer: dict[str, Any] = {"experiments": [], "parameters": {}}
     section.decide(held, asked, answer)
     if complete:
         section.complete(held, asked, answer)
@@ -51,7 +79,7 @@ def discovery(held: section.State, asked: Request, *, complete: bool = False) ->
     return found
 
 
-OTHER = msgspec.structs.replace(PART, campaign="b-new", positions=(1, 5, 9), table=56)
+OTHER = msgspec.structs.replace(PART, campaign="b-new", positions=(1, 5, 9), tables=(drawn(56),))
 
 
 def test_positions_come_in_order_with_propensities_off_the_table() -> None:

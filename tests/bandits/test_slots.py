@@ -29,8 +29,7 @@ def table(
         items=items,
         merchants=tuple("" if i % 5 == 4 else f"m-{i % 3}" for i in range(n)),
         categories=tuple(("dress", "shoe")[i % 2] for i in range(n)),
-        a=a,
-        b=b,
+        beliefs=Beta(items, a, b),
         rows=draws.table(Policy(), Beta(items, a, b), None, draws.generators(seed, n_rows), depth),
         floor=floor,
         merchant_cap=cap,
@@ -83,9 +82,7 @@ def enumerated(here: Table, k: int, limits: Filter | None) -> list[list[Fraction
 
     for s in range(here.n_rows):
         slate: list[int] = []
-        for item in draws.ranking(
-            Policy(), Beta(here.items, here.a, here.b), None, draws.generator(here.seed, s)
-        ).tolist():
+        for item in draws.ranking(Policy(), here.beliefs, None, draws.generator(here.seed, s)).tolist():
             if len(slate) < k and fits(item, slate):
                 slate.append(item)
         for slot, item in enumerate(slate):

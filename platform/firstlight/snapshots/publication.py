@@ -1,6 +1,5 @@
 """From the ORM to a version: compile every section, store what is new, number it when anything differs."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from hashlib import sha256
 
@@ -9,7 +8,7 @@ from django.utils import timezone
 
 from firstlight.postgres import locks
 from firstlight.snapshots.models import Part, Version
-from firstlight.snapshots.sections import sections
+from firstlight.snapshots.sections import Payload, sections
 
 KEEP = timedelta(days=30)  # a logged decision can be replayed from its version for as long
 
@@ -21,11 +20,15 @@ def publish() -> int:
     Publishers take turns, so numbers become visible in their order and none is skipped by a reader.
     """
     locks.wait_in_transaction("snapshots")
-    at = timezone.now()
-    compiled = {section.name: section.compile(at) for section in sections()}
-    parts = {section: {name: digest_of(payload) for name, payload in of.items()} for section, of in compiled.items()}
-    _store({digest_of(payload): payload for of in compiled.values() for payload in of.values()})
-    newest = Version.objects.first()
+    at, newest = timezone.now(), Version.objects.first()
+    stored = _stored(newest)
+    parts: dict[str, dict[str, str]] = {}
+    for section in sections():
+        known = newest.parts.get(section.name, {}) if newest else {}
+        parts[section.name] = {
+            name: known[name] if callable(payload) and known.get(name) in stored else _kept(payload, stored)
+            for name, payload in section.compile(at).items()
+        }
     if newest is not None and newest.parts == parts:
         return newest.number
     return Version.objects.create(parts=parts).number
@@ -35,12 +38,20 @@ def digest_of(payload: bytes) -> str:
     return sha256(payload).hexdigest()
 
 
-def _store(payloads: Mapping[str, bytes]) -> None:
-    """Only the missing ones: a draw table is megabytes, and most publications change one experiment."""
-    stored = set(Part.objects.filter(digest__in=payloads).values_list("digest", flat=True))
-    Part.objects.bulk_create(
-        [Part(digest=digest, payload=payload) for digest, payload in payloads.items() if digest not in stored]
-    )
+def _stored(newest: Version | None) -> set[str]:
+    """Digests of the newest version's parts that are there."""
+    digests = [digest for of in newest.parts.values() for digest in of.values()] if newest else []
+    return set(Part.objects.filter(digest__in=digests).values_list("digest", flat=True))
+
+
+def _kept(payload: Payload, stored: set[str]) -> str:
+    """The digest of a part, which is stored if it was missing: one at a time, for a draw table is megabytes."""
+    content = payload() if callable(payload) else payload
+    digest = digest_of(content)
+    if digest not in stored and not Part.objects.filter(digest=digest).exists():
+        Part.objects.create(digest=digest, payload=content)
+    stored.add(digest)
+    return digest
 
 
 @transaction.atomic

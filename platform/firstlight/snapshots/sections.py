@@ -30,12 +30,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     propensities: bool = False  # count those of a filtered slate now, not in the decision log
 
 
+# Of one part. As a function: the name of the part says all that its bytes follow from, so that where the last version
+# has a part of this name it is not called.
+Payload = bytes | Callable[[], bytes]
+
+
 class Section(Protocol):
     """A module with these verbs. `name` is its key in a version."""
 
     name: str
 
-    def compile(self, at: datetime) -> dict[str, bytes]:
+    def compile(self, at: datetime) -> Mapping[str, Payload]:
         """Every part that is live at `at`, by name. Reads the ORM; the same state gives the same bytes."""
 
     def load(self, payload: bytes) -> Any:
