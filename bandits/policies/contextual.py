@@ -80,7 +80,7 @@ class Model:
     def effects(self, theta: Matrix, rng: Generator) -> Vector:
         """One draw of u given this W, shape (items,)."""
         moved = np.einsum("iq,iq->i", self.z @ (theta - self.w), self.pull)
-        return self.u - moved / self.own + self.noise * rng.standard_normal(len(self.u)) / np.sqrt(self.own)
+        return np.asarray(self.u - moved / self.own + self.noise * rng.standard_normal(len(self.u)) / np.sqrt(self.own))
 
     def reward(self, theta: Matrix, effects: Vector, context: Vector) -> Vector:
         """Expected reward of each item in this context, shape (items,)."""
