@@ -156,7 +156,7 @@ def test_the_normal_approximation_would_miss_what_the_integral_meets() -> None:
     assert priors.chance_above(priors.dynamic([a], [b], 0.3, m), m, [a], [b]) == pytest.approx(0.3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.floats(0.05, 0.9), st.floats(10, 2000), st.floats(0.2, 1000), st.floats(5, 1e5))
 def test_whatever_the_incumbent_there_is_a_mean_for_every_chance(chance: float, m: float, a: float, b: float) -> None:
     mean = priors.dynamic([a], [b], chance, m)
