@@ -1,142 +1,226 @@
-"""From new rewards to the next posterior and its draw table: every event counted once, whoever tries again.
+"""From the ledger to the next posteriors and their draw tables.
 
-The watermark (`Posterior.batch`) is written in the transaction that writes the counts, so a worker that dies leaves
-the whole step or none of it. Posteriors and tables are only added, and all are kept: a logged decision names its table.
+The ledger has counted every event of the lake up to its watermark once; what is learned is a function of it, of the
+catalogue and of the time, so whoever tries again learns the same. Posteriors and tables are only added, and all are
+kept: a logged decision names its table.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from django.db import transaction
 
-from bandits import pool, rewards, tables
-from bandits.models import Campaign, Posterior
-from bandits.policies.posterior import Vector, observed_rate, prior_of
-from bandits.rewards import Counts
+from bandits import believing, delivering, grounds, ledgers, pool, tables, viewing
+from bandits.believing import Shelf, Stand
+from bandits.delivering import Delivered
+from bandits.evidence import Evidence, Lens, seen
+from bandits.models import Campaign, Posterior, PriorKind
+from bandits.policies import beliefs as kinds
+from bandits.policies import pacing
+from bandits.policies.beliefs import Beliefs
+from bandits.policies.budgets import binding
+from bandits.policies.pacing import Pace
+from bandits.policies.priors import observed_rate
 from firstlight.catalog.models import Item
 from firstlight.lake import table as lake
 from firstlight.postgres import locks
 from firstlight.snapshots import publication
 
-NOTHING = Counts({}, {})
+STALE = timedelta(hours=1)  # after which time alone (delays, fading, budgets of a day) makes a new posterior
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tally:
-    """What is counted at one watermark."""
+class Known:
+    """All that a campaign learns from at one time."""
 
+    campaign: Campaign
+    items: Sequence[Item]
     batch: int
-    items: tuple[str, ...]
-    trials: Vector  # in the order of `items`
-    successes: Vector
-    scenario_trials: float  # of all items of the scenario
-    scenario_successes: float
+    cells: pa.Table  # of the ledger
+    lens: Lens
+    at: datetime
 
-    @classmethod
-    def of(cls, row: Posterior) -> "Tally":
-        trials, successes = np.array(row.trials, float), np.array(row.successes, float)
-        return cls(row.batch, tuple(row.items), trials, successes, row.scenario_trials, row.scenario_successes)
-
-    def tells_the_same_as(self, other: "Tally") -> bool:
-        """Whatever batches they read: those may have brought nothing to this scenario."""
-        totals = (self.scenario_trials, self.scenario_successes) == (other.scenario_trials, other.scenario_successes)
-        counts = np.array_equal(self.trials, other.trials) and np.array_equal(self.successes, other.successes)
-        return totals and self.items == other.items and counts
+    @property
+    def shelf(self) -> Shelf:
+        return Shelf(
+            tuple(item.key for item in self.items),
+            tuple(tables.categories(self.items)),
+            tuple(tables.merchants(self.items)),
+        )
 
 
 def learn(campaign_id: int, *, at: datetime) -> Posterior:
-    """The posterior that counts every event in the lake, of the items in the pool now; a new one if anything changed.
+    """The posterior of all traffic that counts every event in the lake, of the items in the pool now; new if need be.
 
-    An item that joins the pool brings its history in the scenario with it (`rewards.HISTORY`). Raises `locks.Busy`
-    while another process learns for this campaign, and `Campaign.DoesNotExist`.
+    Raises `locks.Busy` while another process learns for this campaign, and `Campaign.DoesNotExist`.
     """
     with locks.alone("learn", str(campaign_id)):
         campaign = Campaign.objects.select_related("scenario").get(pk=campaign_id)
-        items = list(pool.items(campaign))
-        before = campaign.posteriors.order_by("-number").first()
-        tally = counted(campaign, items, Tally.of(before) if before else None, until_batch=lake.latest_batch(), at=at)
-        same = before is not None and Tally.of(before).tells_the_same_as(tally)
-        latest = before if before and same else posterior(campaign, tally, number=before.number + 1 if before else 1)
-        if _keep(campaign, items, latest):
+        ledgers.bring_up(ledgers.of(campaign), until_batch=lake.latest_batch(), at=at)
+        known, before = known_of(campaign, at), newest(campaign)
+        learned = [before] if before and not is_due(before, known) else posteriors(known, before)
+        if keep(known, learned):
             publication.publish()  # if this fails, the beat publishes
-        return latest
+        return learned[0]
 
 
-def begin(campaign: Campaign) -> Posterior:
-    """Posterior and table from the prior alone, without the lake: new items are shown from the first second.
+def begin(campaign: Campaign, *, at: datetime) -> Posterior:
+    """Posteriors and tables from what was counted so far, without the lake: new items are shown from the first second.
 
     The caller publishes, with what else it changes.
     """
-    items = list(pool.items(campaign))
-    nothing = Tally(0, tuple(item.key for item in items), np.zeros(len(items)), np.zeros(len(items)), 0.0, 0.0)
-    number = 1 + max(campaign.posteriors.values_list("number", flat=True), default=0)
-    believed = posterior(campaign, nothing, number=number)
-    _keep(campaign, items, believed)
-    return believed
+    known = known_of(campaign, at)
+    learned = posteriors(known, newest(campaign))
+    keep(known, learned)
+    return learned[0]
 
 
-def counted(
-    campaign: Campaign, items: Sequence[Item], before: Tally | None, *, until_batch: int, at: datetime
-) -> Tally:
-    """The tally up to `until_batch`: that of `before` and what came since, and for who joined, the whole history.
+def newest(campaign: Campaign, segment: str = "") -> Posterior | None:
+    return campaign.posteriors.filter(segment=segment).order_by("-number").first()
 
-    A tally at batch 0 knows nothing yet: everybody joins.
-    """
-    scenario, attribution = campaign.scenario.key, timedelta(hours=campaign.attribution_hours)
-    known = before if before and before.batch else None
-    since = whole = NOTHING
-    if known:
-        since = rewards.gained(
-            scenario, after_batch=known.batch, until_batch=until_batch, at=at, attribution=attribution
-        )
-    place = {key: index for index, key in enumerate(known.items)} if known else {}
-    if known is None or any(item.key not in place for item in items):
-        whole = rewards.count(scenario, rewards.history(at), until_batch=until_batch, attribution=attribution)
 
-    def total(key: str, old: Vector, new: dict[str, int], ever: dict[str, int]) -> float:
-        return float(old[place[key]] + new.get(key, 0)) if key in place else float(ever.get(key, 0))
+def present(campaign: Campaign, segment: str = "") -> Beliefs | None:
+    """What it believes now; None before it was started."""
+    row = newest(campaign, segment)
+    return row.beliefs if row else None
 
-    keys = tuple(item.key for item in items)
-    old_trials, old_successes = (known.trials, known.successes) if known else (np.empty(0), np.empty(0))
-    return Tally(
-        until_batch,
-        keys,
-        np.array([total(key, old_trials, since.trials, whole.trials) for key in keys]),
-        np.array([total(key, old_successes, since.successes, whole.successes) for key in keys]),
-        known.scenario_trials + sum(since.trials.values()) if known else sum(whole.trials.values()),
-        known.scenario_successes + sum(since.successes.values()) if known else sum(whole.successes.values()),
+
+def known_of(campaign: Campaign, at: datetime) -> Known:
+    ledger = ledgers.of(campaign)
+    cells = ledgers.read(ledger, (at - ledgers.HISTORY).date())
+    lens = viewing.lens(campaign, ledger, cells, at)
+    return Known(campaign, list(pool.items(campaign)), ledger.batch, cells, lens, at)
+
+
+def is_due(before: Posterior, known: Known) -> bool:
+    """Whether there is anything to learn: other items, other counts, or time that has passed."""
+    shelf, now = known.shelf, seen(known.cells, known.lens)
+    own, stored = now.of(shelf.items), before.numbers
+    totals = (float(now.impressions.sum()), float(now.rewards.sum()))
+    return (
+        tuple(before.items) != shelf.items
+        or (before.scenario_trials, before.scenario_successes) != totals
+        or not np.array_equal(stored.get("impressions", np.empty(0)), own.impressions)
+        or not np.array_equal(stored.get("rewards", np.empty(0)), own.rewards)
+        or (known.at - learned_at(before) >= STALE and _ages(known.campaign, own))
     )
 
 
-def posterior(campaign: Campaign, tally: Tally, *, number: int) -> Posterior:
-    """Unsaved, with the prior fitted to these counts."""
-    rate = observed_rate(tally.scenario_trials, tally.scenario_successes)
-    prior = prior_of(tally.trials, tally.successes, rate, cap=campaign.prior_strength_cap)
+def learned_at(row: Posterior) -> datetime:
+    return datetime.fromisoformat(row.told["at"]) if "at" in row.told else row.computed_at
+
+
+def _ages(campaign: Campaign, own: Evidence) -> bool:
+    """Whether the same counts say something else an hour later."""
+    fades = bool(campaign.half_life_days) or campaign.delay_aware
+    return delivering.promises(campaign) != pacing.Promises() or (fades and bool(own.impressions.any()))
+
+
+def posteriors(known: Known, before: Posterior | None) -> list[Posterior]:
+    """Unsaved: of all traffic, then of each segment, which begins with what all traffic told."""
+    shelf, scenario = known.shelf, seen(known.cells, known.lens)
+    own = scenario.of(shelf.items)
+    stand = _stand(known, shelf, scenario, own)
+    whole = believing.believed(shelf.items, stand, own)
+    step = _step(known, stand, scenario, whole, before)
+    made = [_row(known, step, "", own, whole)]
+    mean = believing.conversion(whole)
+    for segment in known.campaign.segments if known.campaign.segment_by else ():
+        part = seen(known.cells.filter(pc.equal(known.cells["segment"], segment)), known.lens).of(shelf.items)
+        made.append(_row(known, step, segment, part, believing.believed(shelf.items, stand, part, mean=mean)))
+    return made
+
+
+def _stand(known: Known, shelf: Shelf, scenario: Evidence, own: Evidence) -> Stand:
+    campaign, money = known.campaign, viewing.is_money(known.campaign)
+    won = scenario.rewarded if money else scenario.successes
+    against = None
+    if campaign.prior == PriorKind.DYNAMIC:
+        outside = ~np.isin(scenario.items, shelf.items) & (scenario.impressions >= campaign.least_impressions)
+        against = believing.Against(scenario.trials[outside], won[outside], float(campaign.prior_chance))
+    return believing.stand(
+        shelf,
+        own,
+        rate=observed_rate(float(scenario.trials.sum()), float(np.minimum(won, scenario.trials).sum())),
+        cap=campaign.prior_strength_cap,
+        value_cap=float(campaign.value_cap) if money else None,
+        against=against,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What goes with every posterior of one step."""
+
+    number: int
+    stand: Stand
+    scenario: Evidence
+    pace: Pace
+    delivered: Delivered
+    told: Mapping[str, Any]
+
+
+def _step(known: Known, stand: Stand, scenario: Evidence, whole: Beliefs, before: Posterior | None) -> Step:
+    promised = delivering.promises(known.campaign)
+    delivered = delivering.delivery(known.campaign, known.cells, known.shelf, before, known.at)
+    held = pacing.of(before.items, before.numbers) if before and "guarantee" in before.numbers else None
+    pace = pacing.next_pace(held, promised, delivered.so_far, pacing.scale_of(whole))
+    budgets = [asdict(one) for one in binding(pace, promised, delivered.so_far)]
+    told = grounds.told(known.lens, stand.rewards.levels, known.at) | {"budgets": budgets, "delivered": delivered.told}
+    return Step(before.number + 1 if before else 1, stand, scenario, pace, delivered, told)
+
+
+def _row(known: Known, step: Step, segment: str, own: Evidence, beliefs: Beliefs) -> Posterior:
+    counted = {"impressions": own.impressions, "rewards": own.rewards}
+    rate, strength = step.stand.rewards.levels[0].mean, step.stand.rewards.strength
     return Posterior(
-        campaign=campaign,
-        number=number,
-        batch=tally.batch,
-        prior_a=prior.a,
-        prior_b=prior.b,
-        items=list(tally.items),
-        trials=tally.trials.tolist(),
-        successes=tally.successes.tolist(),
-        scenario_trials=tally.scenario_trials,
-        scenario_successes=tally.scenario_successes,
+        campaign=known.campaign,
+        segment=segment,
+        number=step.number,
+        batch=known.batch,
+        kind=beliefs.kind,
+        prior_a=rate * strength,
+        prior_b=(1 - rate) * strength,
+        items=list(beliefs.items),
+        trials=own.trials.tolist(),
+        successes=own.successes.tolist(),
+        arrays=kinds.pack(beliefs.arrays() | step.pace.arrays() | step.delivered.arrays | counted),
+        scenario_trials=float(step.scenario.impressions.sum()),
+        scenario_successes=float(step.scenario.rewards.sum()),
+        told=dict(step.told) if not segment else {"at": known.at.isoformat()},
     )
 
 
-def _keep(campaign: Campaign, items: Sequence[Item], latest: Posterior) -> bool:
-    """Save the posterior and its table, both or neither; whether there was anything to save."""
-    table = campaign.tables.filter(posterior=latest).order_by("-id").first() if latest.pk else None
-    if table and tables.is_current(table, latest, campaign, items):
+def keep(known: Known, learned: Sequence[Posterior]) -> bool:
+    """Save the posteriors and their tables, all or none; whether there was anything to save."""
+    wanted = [(row, arm) for row in learned for arm in arms(known.campaign, row)]
+    made = [
+        tables.drawn(known.campaign, row, known.items, arm) for row, arm in wanted if not _is_drawn(known, row, arm)
+    ]
+    if not made:
         return False
-    made = tables.drawn(campaign, latest, items)
     with transaction.atomic():
-        if not latest.pk:
-            latest.save()
-        made.posterior = latest
-        made.save()
+        for row in learned:
+            if not row.pk:
+                row.save()
+        for table in made:
+            table.posterior_id = table.posterior.pk  # known only now
+            table.save()
     return True
+
+
+def arms(campaign: Campaign, row: Posterior) -> tuple[str, ...]:
+    """The uniform arm learns nothing, so all segments share its table."""
+    return ("learned", "uniform") if campaign.uniform_share and not row.segment else ("learned",)
+
+
+def _is_drawn(known: Known, row: Posterior, arm: str) -> bool:
+    if not row.pk:
+        return False
+    table = known.campaign.tables.filter(posterior=row, arm=arm).order_by("-id").first()
+    return table is not None and tables.is_current(table, row, known.campaign, known.items)

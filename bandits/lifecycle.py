@@ -38,7 +38,7 @@ def start(campaign_id: int, *, actor: str, at: datetime) -> Campaign:
     campaign = _opened(campaign_id, "started", UnableToStart, Status.DRAFT)
     if faults := checklist.faults(campaign):
         raise UnableToStart(" ".join(faults))
-    learning.begin(campaign)
+    learning.begin(campaign, at=at)
     return _moved(campaign, "started", actor, status=Status.RUNNING, started_at=at)
 
 

@@ -3,12 +3,13 @@
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
-from bandits.policies import posterior
+from bandits.policies import beliefs
 from firstlight.accounts.models import User
 from firstlight.catalog.models import Category, Merchant, Scenario, key_validator
 
@@ -307,9 +308,17 @@ class Posterior(models.Model):
         return f"{self.campaign_id} posterior {self.number} {self.segment}".strip()
 
     @property
-    def beliefs(self) -> posterior.Beliefs:
+    def numbers(self) -> dict[str, beliefs.Vector]:
+        """What `arrays` has, by name; empty in rows from before there was more than a click."""
+        return beliefs.unpack(bytes(self.arrays)) if self.arrays else {}
+
+    @property
+    def beliefs(self) -> beliefs.Beliefs:
         """As the policies reckon with it."""
-        return posterior.beliefs(self.items, self.trials, self.successes, self.prior_a, self.prior_b)
+        if numbers := self.numbers:
+            return beliefs.of(self.kind, self.items, numbers)
+        trials, successes = (np.asarray(values, np.float64) for values in (self.trials, self.successes))
+        return beliefs.Beta(tuple(self.items), self.prior_a + successes, self.prior_b + trials - successes)
 
 
 class DrawTable(models.Model):

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from bandits.logged import Valued
 from bandits.models import Posterior
-from bandits.policies.posterior import Beliefs
 from firstlight.doors.serializers import Strict
 
 
@@ -19,7 +19,7 @@ class BecauseSerializer(Strict):
 
 
 class Belief(NamedTuple):
-    """What a campaign believes of one item: its click rate, with the interval that holds 95 % of the posterior."""
+    """What a campaign believes of one item: its reward per impression, with the interval of 95 % of the posterior."""
 
     item: str
     trials: float  # impressions
@@ -29,20 +29,27 @@ class Belief(NamedTuple):
     high: float
 
 
-def told(believed: Beliefs, places: Sequence[int]) -> list[Belief]:
+def told(row: Posterior, places: Sequence[int]) -> list[Belief]:
     """Of the items at these places, in this order."""
+    believed = row.beliefs
     mean, (low, high) = believed.mean, believed.interval()
     return [
         Belief(
-            item=believed.items[i],
-            trials=float(believed.trials[i]),
-            successes=float(believed.successes[i]),
+            item=row.items[i],
+            trials=row.trials[i],
+            successes=row.successes[i],
             mean=float(mean[i]),
             low=float(low[i]),
             high=float(high[i]),
         )
         for i in places
     ]
+
+
+def leaders(row: Posterior) -> list[int]:
+    """Places of its items, the highest mean first; of equals, the more often shown."""
+    best: list[int] = np.lexsort((-np.array(row.trials), -row.beliefs.mean)).tolist()
+    return best
 
 
 class BeliefSerializer(serializers.Serializer[Belief]):
@@ -69,8 +76,7 @@ class PosteriorSerializer(serializers.ModelSerializer[Posterior]):
 
     @extend_schema_field(BeliefSerializer(many=True))
     def best(self, posterior: Posterior) -> Any:
-        believed = posterior.beliefs
-        rows: Any = told(believed, believed.leaders(self.context["limit"]))
+        rows: Any = told(posterior, leaders(posterior)[: self.context["limit"]])
         return BeliefSerializer(rows, many=True).data
 
 

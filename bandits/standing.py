@@ -1,4 +1,4 @@
-"""Where every item of a scenario stands, read off the ledger of a campaign. Pure: a table in, a table out.
+"""Where every item of a scenario stands, summed off the ledger of a campaign. Pure: a table in, a table out.
 
 What is counted of an item is all that the scenario showed of it, whoever chose it, for the belief stands on all of it.
 Ours are the impressions in the campaign's own slots; organic ones were nobody's campaign: only they tell what an item
@@ -14,20 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bandits.models import Reward
 from bandits.policies import positions
 from bandits.policies.positions import Examined
 from firstlight.kernel.withheld import Reason, Withheld
 
-# (impressions that were rewarded, sum of their rewards), by column of the ledger
-COLUMNS: Mapping[Reward, tuple[str, str]] = {
-    Reward.CLICK: ("clicks", "clicks"),
-    Reward.CART: ("carts", "carts"),
-    Reward.ORDER: ("orders", "orders"),
-    Reward.NET_VALUE: ("valued", "net"),
-    Reward.WEIGHTED: ("share", "share"),
-}
-KEPT = ("item_id", "campaign", "trials", "position")
 HOUR = timedelta(hours=1)
 
 
@@ -36,7 +26,8 @@ class View:
     """How a campaign looks at a ledger."""
 
     campaign: str
-    reward: Reward
+    mix: Mapping[str, float]  # what a column of the ledger is worth
+    rewarded: str  # column of the rewarded impressions, where rewards are money; "": rewards are shares of one
     attribution: timedelta
     examined: Mapping[int, Examined] | Withheld  # of the slots
     at: datetime  # UTC
@@ -52,7 +43,7 @@ def examined(told: Mapping[str, Any]) -> dict[int, Examined] | Withheld:
 
 def cells(counts: pa.Table, view: View) -> pa.Table:
     """item_id, at (start of the hour), trials, ours, organic, known, examined, successes, worth of each cell."""
-    rewarded, worth = (counts[name] for name in COLUMNS[view.reward])
+    worth = sum((value * counts[name].to_numpy() for name, value in view.mix.items()), np.zeros(counts.num_rows))
     at = _hours(counts)
     trials = counts["trials"].to_numpy().astype(np.float64)
     end = np.datetime64(view.at.replace(tzinfo=None)) - np.timedelta64(view.attribution + HOUR)
@@ -66,8 +57,8 @@ def cells(counts: pa.Table, view: View) -> pa.Table:
             "organic": pc.equal(campaign, ""),
             "known": at <= end,
             "examined": trials * positions.weights(view.examined, counts["position"].to_numpy()),
-            "successes": rewarded.cast(pa.float64()),
-            "worth": worth.cast(pa.float64()),
+            "successes": counts[view.rewarded].to_numpy() if view.rewarded else worth,
+            "worth": worth,
         }
     )
 

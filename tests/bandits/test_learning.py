@@ -16,10 +16,9 @@ import pyarrow as pa
 import pytest
 from django.conf import settings as django_settings
 
-from bandits import learning, lifecycle, rewards
+from bandits import learning, lifecycle
 from bandits.models import Campaign, DrawTable, Posterior
 from bandits.policies import draws
-from bandits.policies.beliefs import Beta
 from bandits.policies.policy import Policy
 from firstlight.catalog.models import Item, Merchant, Scenario
 from firstlight.lake import table as lake
@@ -52,7 +51,8 @@ def campaign() -> Campaign:
     merchant = Merchant.objects.create(key="m-1")
     for key in ITEMS:
         Item.objects.create(key=key, merchant=merchant)
-    return Campaign.objects.create(key="new", name="New", scenario=scenario, positions=[3, 1], attribution_hours=24)
+    plain = {"delay_aware": False, "position_aware": False, "attribution_hours": 24}
+    return Campaign.objects.create(key="new", name="New", scenario=scenario, positions=[3, 1], **plain)
 
 
 def arrive(batch: int, events: Iterable[Event]) -> None:
@@ -80,11 +80,16 @@ def recounted(events: Iterable[Event]) -> dict[str, tuple[int, int]]:
     trials = {(view(e), e.item, e.at.date()) for e in seen}
     won = set()
     for click in (e for e in here if e.type == "click"):
-        before = [e for e in seen if (view(e), e.item) == (view(click), click.item)]
+        before = [e for e in seen if e.item == click.item and are_of_one(e, click)]
         met = [e for e in before if timedelta(0) <= click.at - e.at <= ATTRIBUTION]
         if met:
-            won.add((view(click), click.item, max(e.at for e in met).date()))
+            last = max(met, key=lambda e: e.at)
+            won.add((view(last), click.item, last.at.date()))
     return {item: (sum(t[1] == item for t in trials), sum(w[1] == item for w in won)) for item in ITEMS}
+
+
+def are_of_one(shown: Event, click: Event) -> bool:
+    return shown.trace == click.trace if click.trace else shown.user == click.user
 
 
 def view(event: Event) -> tuple[str, str]:
@@ -174,8 +179,7 @@ def test_a_table_can_be_drawn_again_bit_for_bit_from_its_posterior_and_seed(camp
     learning.learn(campaign.pk, at=AT)
     table = DrawTable.objects.select_related("posterior").get()
     beliefs = table.posterior.beliefs
-    believed, rngs = Beta(beliefs.items, beliefs.a, beliefs.b), draws.generators(table.seed, table.n_rows)
-    again = draws.table(Policy(), believed, None, rngs, table.depth)
+    again = draws.table(Policy(), beliefs, None, draws.generators(table.seed, table.n_rows), table.depth)
     assert again.astype("<u4").tobytes() == bytes(table.rows)
 
 
@@ -192,8 +196,6 @@ def test_clicks_of_another_day_are_not_read_twice_through_the_window(campaign: C
     for batch, day in enumerate(days, start=1):
         arrive(batch, [Event("impression", day, "sku-1"), Event("click", day + timedelta(hours=5), "sku-1")])
         assert counts(learning.learn(campaign.pk, at=AT))["sku-1"] == (batch, batch)
-    gained = rewards.gained("home", after_batch=7, until_batch=7, at=AT, attribution=ATTRIBUTION)
-    assert gained == rewards.Counts({}, {})
 
 
 @pytest.mark.slow

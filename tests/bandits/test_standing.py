@@ -7,7 +7,6 @@ import pyarrow as pa
 import pytest
 
 from bandits import standing
-from bandits.models import Reward
 from bandits.policies.positions import Examined
 from firstlight.kernel.withheld import Reason, Withheld
 from tests.bandits.ledger_rows import Cell, counts
@@ -19,7 +18,8 @@ AT = NOON + timedelta(days=3)
 def view(**changes: Any) -> standing.View:
     given: dict[str, Any] = {
         "campaign": "new",
-        "reward": Reward.CLICK,
+        "mix": {"clicks": 1.0},
+        "rewarded": "",
         "attribution": timedelta(hours=24),
         "examined": Withheld(Reason.NO_DATA),
         "at": AT,
@@ -73,12 +73,19 @@ def test_an_impression_in_a_slot_that_few_look_at_is_part_of_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reward", "successes", "worth"),
-    [(Reward.CLICK, 4, 4), (Reward.ORDER, 4, 4), (Reward.NET_VALUE, 4, 90), (Reward.WEIGHTED, 2, 2)],
+    ("mix", "rewarded", "successes", "worth"),
+    [
+        ({"orders": 1.0}, "", 4, 4),
+        ({"net": 1.0}, "valued", 4, 90),
+        ({"clicks": 0.5, "orders": 0.3, "share": 0.2}, "", 4 * 0.8 + 2 * 0.2, 4 * 0.8 + 2 * 0.2),
+    ],
 )
-def test_the_reward_of_the_campaign_is_what_is_summed(reward: Reward, successes: float, worth: float) -> None:
-    found = standing.cells(counts([Cell("a", NOON, 100, 4, net=90)]), view(reward=reward))
-    assert (found["successes"].to_pylist(), found["worth"].to_pylist()) == ([successes], [worth])
+def test_the_reward_of_the_campaign_is_what_is_summed(
+    mix: dict[str, float], rewarded: str, successes: float, worth: float
+) -> None:
+    found = standing.cells(counts([Cell("a", NOON, 100, 4, net=90)]), view(mix=mix, rewarded=rewarded))
+    assert found["successes"].to_pylist() == pytest.approx([successes])
+    assert found["worth"].to_pylist() == pytest.approx([worth])
 
 
 def test_impressions_since_a_moment_are_those_of_the_whole_hours_after_it() -> None:

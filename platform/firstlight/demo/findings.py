@@ -6,7 +6,9 @@ A number that is withheld is `{"withheld": reason}`.
 from collections.abc import Mapping
 from typing import Any
 
-from bandits.policies.posterior import Beliefs
+import numpy as np
+
+from bandits.policies.beliefs import Beliefs
 from experiments.models import Experiment
 
 PRIMARY = "click_through"  # the metric that decides: share of units that clicked
@@ -62,10 +64,10 @@ def effect(results: Found) -> Found:
 
 def leaders(beliefs: Beliefs) -> list[Found]:
     """The items of highest posterior mean, with equal-tailed 95 % intervals."""
-    low, high = beliefs.interval()
+    mean, (low, high) = beliefs.mean, beliefs.interval()
     return [
-        {"item": beliefs.items[i], "mean": float(beliefs.mean[i]), "interval": [float(low[i]), float(high[i])]}
-        for i in beliefs.leaders(N_LEADERS)
+        {"item": beliefs.items[i], "mean": float(mean[i]), "interval": [float(low[i]), float(high[i])]}
+        for i in np.argsort(-mean, kind="stable")[:N_LEADERS].tolist()
     ]
 
 

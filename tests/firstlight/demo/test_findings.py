@@ -4,11 +4,12 @@ import copy
 import io
 from typing import Any
 
+import numpy as np
 import pytest
 import scipy.stats
 from rich.console import Console
 
-from bandits.policies import posterior
+from bandits.policies.beliefs import Beta
 from firstlight.demo import findings, printing
 
 # As an experiment's results are stored: docs/methods.md, from events to a verdict.
@@ -39,13 +40,9 @@ RESULTS: dict[str, Any] = {
     ],
     "verdict": {"kind": "end", "sentence": "No clear difference.", "reasons": []},
 }
-BELIEFS = posterior.beliefs(
-    [f"all-{k}" for k in range(7)],
-    trials=[100.0, 200.0, 300.0, 0.0, 50.0, 60.0, 70.0],
-    successes=[1.0, 9.0, 2.0, 0.0, 0.0, 3.0, 1.0],
-    prior_a=0.5,
-    prior_b=99.5,
-)
+TRIALS = np.array([100.0, 200.0, 300.0, 0.0, 50.0, 60.0, 70.0])
+SUCCESSES = np.array([1.0, 9.0, 2.0, 0.0, 0.0, 3.0, 1.0])
+BELIEFS = Beta(tuple(f"all-{k}" for k in range(7)), 0.5 + SUCCESSES, 99.5 + TRIALS - SUCCESSES)
 
 
 def withheld() -> dict[str, Any]:

@@ -1,0 +1,70 @@
+"""How a campaign looks at the ledger of its scenario: which reward, how late it comes, which slots are looked at."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from bandits import ledgers
+from bandits.evidence import Lens
+from bandits.models import Campaign, Ledger, Reward
+from bandits.policies import delays, positions
+from bandits.policies.delays import Delays
+from bandits.policies.positions import Examined
+from firstlight.kernel.withheld import Withheld
+from firstlight.objectives import weights
+
+# The column of the ledger with the impressions that were rewarded.
+REWARDED: Mapping[str, str] = {
+    Reward.CLICK: "clicks",
+    Reward.CART: "carts",
+    Reward.ORDER: "orders",
+    Reward.NET_VALUE: "valued",
+    Reward.WEIGHTED: "clicks",
+}
+CAME = {"clicks": "click", "carts": "cart", "orders": "order", "net": "order", "share": "order"}  # by which event
+
+
+def is_money(campaign: Campaign) -> bool:
+    return campaign.reward == Reward.NET_VALUE
+
+
+def mix(campaign: Campaign) -> dict[str, float]:
+    """What each column of the ledger is worth. Weighted: never more than 1 an impression, for the weights sum to it."""
+    match campaign.reward:
+        case Reward.NET_VALUE:
+            return {"net": 1.0}
+        case Reward.WEIGHTED:
+            mine = weights.in_force(campaign.scenario)
+            return {"clicks": float(mine["user"]), "orders": float(mine["merchant"]), "share": float(mine["platform"])}
+        case reward:
+            return {REWARDED[reward]: 1.0}
+
+
+def lens(campaign: Campaign, ledger: Ledger, cells: pa.Table, at: datetime) -> Lens:
+    return Lens(
+        at,
+        mix(campaign),
+        REWARDED[campaign.reward],
+        took(campaign, ledger, at) if campaign.delay_aware else None,
+        examined(cells) if campaign.position_aware else None,
+        campaign.half_life_days,
+    )
+
+
+def examined(cells: pa.Table) -> dict[int, Examined] | Withheld:
+    """From all impressions of the scenario whose propensities are known."""
+    names = ("position", "trials", "clicks", "inverse", "inverse_clicks")
+    return positions.kappas(*(cells[name].to_numpy() for name in names))
+
+
+def took(campaign: Campaign, ledger: Ledger, at: datetime) -> Delays | Withheld:
+    """How long rewards take, from impressions whose time is over."""
+    window = timedelta(hours=campaign.attribution_hours)
+    rows = ledgers.delays(ledger, (at - ledgers.HISTORY).date(), (at - window - timedelta(days=1)).date())
+    worth: dict[str, float] = {}
+    for column, weight in mix(campaign).items():
+        worth[CAME[column]] = worth.get(CAME[column], 0.0) + (1.0 if is_money(campaign) else weight)
+    weight_of = np.array([worth.get(reward, 0.0) for reward in rows["reward"].to_pylist()])
+    return delays.fitted(rows["hours"].to_numpy(), rows["count"].to_numpy() * weight_of, campaign.attribution_hours)
