@@ -43,14 +43,14 @@ class World:
         return round(24 / self.step_hours)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Setting:
     """What is to be compared."""
 
     name: str
     policy: Policy
-    prior_a: float
-    prior_b: float
+    prior_a: Vector | float  # Beta that is believed of each item at the start; one for all, or (items,)
+    prior_b: Vector | float
     rule: Rule | None  # of graduation; None: items stay
     floor: float = 0.05
     delay_aware: bool = True
@@ -107,6 +107,7 @@ class _Shop:
         self.is_good = self.rate > world.bar
         self.requests = luck.poisson(world.requests)
         self.lags = np.diff(world.arrived, prepend=0.0)
+        self.prior_a, self.prior_b = np.full(n, setting.prior_a), np.full(n, setting.prior_b)
         self.looked_at = np.zeros(n)  # looked-at impressions (or all of them) whose rewards are all known
         self.recent = np.zeros((ages, n))  # the others, by age in steps
         self.rewards = np.zeros(n)  # that are known
@@ -154,7 +155,7 @@ class _Shop:
         trials = self.looked_at[inside] + (known[:, None] * self.recent[:, inside]).sum(axis=0)
         won = self.rewards[inside]
         names = tuple(map(str, inside.tolist()))
-        return Beta(names, self.setting.prior_a + won, self.setting.prior_b + np.maximum(trials - won, 0.0))
+        return Beta(names, self.prior_a[inside], self.prior_b[inside]).after(trials, won)
 
     def _dealt(self, inside: NDArray[np.intp], n: int) -> Counts:
         """Impressions of each item inside in each slot, shape (items inside, slots), of `n` requests."""
