@@ -32,6 +32,7 @@ class AskForm(forms.ModelForm[Job]):
     experiment = forms.CharField(
         required=False, max_length=100, widget=UnfoldAdminTextInputWidget, help_text="Its key."
     )
+    campaign = forms.CharField(required=False, max_length=100, widget=UnfoldAdminTextInputWidget, help_text="Its key.")
     look = forms.IntegerField(
         required=False, min_value=1, help_text="Of results: one look; empty: all.", widget=UnfoldAdminTextInputWidget
     )
@@ -74,7 +75,7 @@ class JobAdmin(ModelAdmin[Job]):
     form = AskForm
     list_display = ["what", "format", "asked_by", "asked_at", "progress", "file"]
     list_filter = ["state", "kind"]
-    search_fields = ["asked_by", "kind", "asked__experiment"]
+    search_fields = ["asked_by", "kind", "asked__experiment", "asked__campaign"]
     show_full_result_count = False
     compressed_fields = False
 
@@ -109,7 +110,7 @@ class JobAdmin(ModelAdmin[Job]):
 
     def get_fields(self, request: HttpRequest, obj: Job | None = None) -> list[Any]:
         if obj is None:
-            return ["kind", "format", "experiment", "look", "segment", ("start", "end"), "pseudonyms"]
+            return ["kind", "format", ("experiment", "campaign"), ("look", "segment"), ("start", "end"), "pseudonyms"]
         return ["what", "asked", "format", "asked_by", "asked_at", "progress", "finished_at", "n_bytes", "file"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Job | None = None) -> list[Any]:

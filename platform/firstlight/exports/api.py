@@ -32,9 +32,10 @@ FILES = {(200, content_type): OpenApiTypes.BINARY for content_type in CONTENT_TY
 class AskedSerializer(Strict):
     """What to export. Which fields a kind takes, and which it needs, stands in docs/exports.md."""
 
-    kind = serializers.CharField(max_length=30, help_text="results, units, decisions, events")
+    kind = serializers.CharField(max_length=30, help_text="results, units, posteriors, outcomes, exposures, …")
     format = serializers.ChoiceField(choices=[form.value for form in Format], default=Format.PARQUET.value)
     experiment = serializers.CharField(max_length=100, required=False, help_text="Key of the experiment.")
+    campaign = serializers.CharField(max_length=100, required=False, help_text="Key of the campaign.")
     look = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, help_text="Else all looks.")
     segment = serializers.CharField(max_length=200, required=False, help_text="Slice, or slice:segment.")
     start = serializers.DateTimeField(required=False, help_text="Included.")

@@ -48,7 +48,7 @@ def ask(kind: str, form: Format, asked: Asked, *, actor: str, at: datetime) -> J
 
 def record(actor: str, action: str, kind: str, asked: Asked, form: Format) -> None:
     """Who took what out of the house."""
-    subject = asked.experiment or kind
+    subject = asked.experiment or asked.campaign or kind
     wanted = {name: value for name, value in asked.stored().items() if value}
     audit.record(actor, action, "export", subject, before={}, after={"kind": kind, "format": str(form), **wanted})
 

@@ -37,10 +37,15 @@ class Job(models.Model):
         verbose_name = "export"
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.asked.get('experiment', '')}".strip()
+        return f"{self.kind} {self._subject}".strip()
 
     @property
     def file_name(self) -> str:
         """As who downloads it sees it."""
-        parts = ["firstlight", self.asked.get("experiment", ""), self.kind, f"{self.asked_at:%Y%m%d-%H%M}"]
+        parts = ["firstlight", self._subject, self.kind, f"{self.asked_at:%Y%m%d-%H%M}"]
         return "-".join(part for part in parts if part) + f".{self.format}"
+
+    @property
+    def _subject(self) -> str:
+        """Key of the experiment or campaign, where it is of one."""
+        return str(self.asked.get("experiment") or self.asked.get("campaign") or "")

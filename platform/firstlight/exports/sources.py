@@ -12,6 +12,8 @@ from django.conf import settings
 
 from firstlight.exports.columns import Column
 
+NAMED = ("experiment", "campaign", "look", "segment", "pseudonyms")  # what is asked for besides a time
+
 
 class Refused(Exception):
     """Why there is nothing to export, in words; `field` names what was asked wrongly, if it is one thing."""
@@ -26,6 +28,7 @@ class Asked:
     """What somebody wants, beside the kind and the format. Each source takes some of it."""
 
     experiment: str = ""
+    campaign: str = ""
     look: int | None = None  # number of one look; None: all of them
     segment: str = ""  # slice, or slice:segment
     start: datetime | None = None
@@ -36,7 +39,7 @@ class Asked:
     def stored(self) -> dict[str, Any]:
         times = {"start": self.start, "end": self.end}
         written: dict[str, Any] = {name: at.isoformat() for name, at in times.items() if at}
-        written |= {name: getattr(self, name) for name in ("experiment", "look", "segment", "pseudonyms")}
+        written |= {name: getattr(self, name) for name in NAMED}
         return written | {"scenarios": list(self.scenarios)}
 
     @classmethod
@@ -74,7 +77,7 @@ def checked(kind: str, asked: Asked) -> Source:
     source = sources().get(kind)
     if source is None:
         raise Refused(f"What can be exported: {', '.join(sources())}.", "kind")
-    given = {name for name in ("experiment", "look", "segment", "start", "end", "pseudonyms") if getattr(asked, name)}
+    given = {name for name in (*NAMED, "start", "end") if getattr(asked, name)}
     if missing := sorted(source.needs - given):
         raise Refused(f"An export of {kind} needs this.", missing[0])
     if unused := sorted(given - source.takes):
