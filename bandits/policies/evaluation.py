@@ -2,8 +2,10 @@
 
 With w = pi_e / pi_b, the propensity under the policy asked about over the logged one, per logged choice. All need the
 logged propensities to be right, of which mean w = 1 is the test, and every choice of pi_e to have had a chance under
-pi_b. Sources: Dudik et al. (2014) for DR, Swaminathan and Joachims (2015) for SNIPS, Wang et al. (2017) for Switch-DR,
-Su et al. (2020) for DRos; Saito et al., arXiv:2008.07146, for all of them on the Open Bandit logs.
+pi_b: where it had none (`supported` tells the share of pi_e that had), mean w is that share.
+
+Sources: Dudik et al. (2014) for DR, Swaminathan and Joachims (2015) for SNIPS, Wang et al. (2017) for Switch-DR, Su et
+al. (2020) for DRos; Saito et al., arXiv:2008.07146, for all of them on the Open Bandit logs.
 """
 
 from dataclasses import dataclass
@@ -12,11 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.policies import forms
+from bandits.policies.forms import Ratio
 from firstlight.kernel.withheld import Reason, Withheld
 
 Vector = NDArray[np.float64]
 
 LEAST_ESS = 50.0
+ROUNDING = 1e-9  # of weights that are exactly 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +43,58 @@ class Overlap:
 
     n: int
     ess: float  # (sum w)^2 / sum w^2: as many choices of its own would tell as much
-    mean_weight: float  # 1 when the propensities are right
+    mean_weight: float  # `supported` when the propensities are right
     mean_weight_error: float  # its standard error
     max_weight: float
+    supported: float = 1.0  # share of the policy asked about that the logged one could have chosen
 
     @property
     def is_trusted(self) -> bool:
-        """The mean weight is 1 within three standard errors; else the logged propensities are wrong."""
-        return abs(self.mean_weight - 1) <= 3 * self.mean_weight_error
+        """The mean weight is as expected within three standard errors; else the logged propensities are wrong."""
+        return abs(self.mean_weight - self.supported) <= 3 * self.mean_weight_error + ROUNDING
 
 
 def overlap(log: Log) -> Overlap:
-    w = log.weight
-    total, squares = float(w.sum()), float((w**2).sum())
+    """Of choices that are independent."""
+    return overlap_of(log.weight, np.arange(len(log.reward)))
+
+
+def overlap_of(weight: Vector, clusters: NDArray[Any], supported: float = 1.0) -> Overlap:
+    """Of weights, shape (n,), that go together within a cluster."""
+    if not len(weight):
+        return Overlap(0, 0.0, 0.0, float("inf"), 0.0, supported)
+    total, squares = float(weight.sum()), float((weight**2).sum())
     ess = total**2 / squares if squares else 0.0
-    error = float(w.std(ddof=1) / np.sqrt(len(w))) if len(w) > 1 else float("inf")
-    return Overlap(len(w), ess, float(w.mean()) if len(w) else 0.0, error, float(w.max(initial=0.0)))
+    mean = total / len(weight)
+    return Overlap(len(weight), ess, mean, _mean_error(weight - mean, clusters), float(weight.max()), supported)
+
+
+def refusal(seen: Overlap) -> Withheld | None:
+    """Why nothing is said that rests on these weights; None where something can be."""
+    if seen.n == 0:
+        return Withheld(Reason.NO_DATA)
+    if seen.max_weight == 0:
+        return Withheld(Reason.NO_SUPPORT)
+    if seen.ess < LEAST_ESS:
+        return Withheld(Reason.LOW_ESS)
+    return None if seen.is_trusted else Withheld(Reason.WRONG_PROPENSITIES)
+
+
+def _mean_error(rest: Vector, clusters: NDArray[Any]) -> float:
+    """Standard error of a mean, from what is left of each row without it: sums by cluster vary, not rows."""
+    sums = np.bincount(np.unique(clusters, return_inverse=True)[1].ravel(), rest)
+    g = len(sums)
+    return float(np.sqrt(g / (g - 1) * (sums**2).sum()) / len(rest)) if g > 1 else float("inf")
+
+
+def cut(weight: Vector, most: float) -> Vector:
+    """As Switch-DR has them: none above `most`."""
+    return np.where(weight <= most, weight, 0.0)
+
+
+def shrunk(weight: Vector, strength: float) -> Vector:
+    """As DRos has them: w strength / (w^2 + strength)."""
+    return weight * strength / (weight**2 + strength)
 
 
 def ips(log: Log) -> float:
@@ -82,13 +123,13 @@ def self_normalised_doubly_robust(log: Log, q: Vector, expected: Vector) -> floa
 
 def switch_doubly_robust(log: Log, q: Vector, expected: Vector, *, most: float) -> float:
     """Switch-DR: the correction only where w <= `most`."""
-    w = np.where(log.weight <= most, log.weight, 0.0)
+    w = cut(log.weight, most)
     return direct(expected) + float((w * (log.reward - q)).mean())
 
 
 def shrunken_doubly_robust(log: Log, q: Vector, expected: Vector, *, strength: float) -> float:
-    """DRos: weights shrunk to w strength / (w^2 + strength)."""
-    w = log.weight * strength / (log.weight**2 + strength)
+    """DRos: all weights shrunk, the largest most."""
+    w = shrunk(log.weight, strength)
     return direct(expected) + float((w * (log.reward - q)).mean())
 
 
@@ -107,30 +148,13 @@ class Value:
 def value(
     log: Log, clusters: NDArray[Any], rng: np.random.Generator, *, confidence: float = 0.95, n_resamples: int = 1_000
 ) -> Value | Withheld:
-    """The value of a policy, withheld when there is no log or it says too little (ESS under 50).
+    """The value of a policy, withheld when there is no log, or it says too little (ESS under 50) or wrong things.
 
     `clusters`, shape (n,), names the unit of each choice: choices of one unit are not independent.
     """
-    if len(log.reward) == 0:
-        return Withheld(Reason.NO_DATA)
-    seen = overlap(log)
-    if seen.max_weight == 0:
-        return Withheld(Reason.NO_SUPPORT)
-    if seen.ess < LEAST_ESS:
-        return Withheld(Reason.LOW_ESS)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(_resampled_snips(log, clusters, rng, n_resamples), [tail, 1 - tail])
-    return Value(ips(log), snips(log), float(low), float(high), float(log.reward.mean()), seen)
-
-
-def _resampled_snips(log: Log, clusters: NDArray[Any], rng: np.random.Generator, n_resamples: int) -> Vector:
-    """SNIPS of resamples of clusters. Sums per cluster are enough, and Poisson counts stand for multinomial ones."""
-    _, member = np.unique(clusters, return_inverse=True)
-    gained = np.bincount(member, log.weight * log.reward)
-    weight = np.bincount(member, log.weight)
-    answers = np.empty(n_resamples)
-    for i in range(n_resamples):
-        times = rng.poisson(1.0, len(weight))
-        total = float(times @ weight)
-        answers[i] = float(times @ gained) / total if total else 0.0
-    return answers
+    seen = overlap_of(log.weight, clusters)
+    if why := refusal(seen):
+        return why
+    gained = {"snips": (Ratio(log.weight * log.reward, log.weight),)}
+    found = forms.estimates(gained, clusters, rng, confidence=confidence, n_resamples=n_resamples)["snips"]
+    return Value(ips(log), found.value, found.low, found.high, float(log.reward.mean()), seen)

@@ -13,6 +13,7 @@ class Reason(StrEnum):
     NO_DENOMINATOR = "the denominator is zero"
     UNBOUNDED_LIFT = "too little data for a percentage"
     LOW_ESS = "effective sample size under 50"
+    WRONG_PROPENSITIES = "the mean weight is not 1: the logged propensities are wrong"
     NO_SUPPORT = "the logged policy never chose what the other policy would"
     NO_DATA = "no data yet"
     TOO_FEW_CARRY = "too few units in an arm that carry it"
@@ -29,6 +30,9 @@ class Reason(StrEnum):
     NO_ANSWER = "the lake does not answer"
     NO_INCUMBENTS = "no item outside of the pool was seen and rewarded often enough"
     TOO_FEW_JUDGED = "fewer than five decisions can be judged yet"
+    UNEVEN_SPLIT = "the arms did not get the units that were planned"
+    NO_DECISION = "no decision of this scenario is logged under this trace"
+    NOTHING_DISCOVERED = "no item is discovered yet"
 
 
 @dataclass(frozen=True, slots=True)
