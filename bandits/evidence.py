@@ -73,7 +73,7 @@ def seen(cells: pa.Table, lens: Lens) -> Evidence:
         total(counted["trials"] * fading * examination(cells, lens) * arrival(ages, lens)),
         total(reward * fading),
         total(counted[lens.rewarded] * fading),
-        _joined(logs, place, n),
+        logs.grouped(place, n),
         total(counted["trials"]),
         total(reward),
     )
@@ -96,14 +96,6 @@ def arrival(ages: Vector, lens: Lens) -> Vector:
     if lens.delays is None or isinstance(lens.delays, Withheld):
         return np.ones(len(ages))
     return lens.delays.arrived(ages)
-
-
-def _joined(logs: LogValues, place: np.ndarray, n: int) -> LogValues:
-    """Of the cells of each item together (Chan, Golub and LeVeque 1979)."""
-    count = np.bincount(place, logs.n, n).astype(np.float64)
-    mean = np.bincount(place, logs.n * logs.mean, n) / np.maximum(count, np.finfo(float).tiny)
-    m2 = np.bincount(place, logs.m2 + logs.n * (logs.mean - mean[place]) ** 2, n).astype(np.float64)
-    return LogValues(count, mean, m2)
 
 
 def _at(values: Vector, at: np.ndarray) -> Vector:

@@ -13,7 +13,7 @@ from math import isinf
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.policies.posterior import fitted_strength
+from bandits.policies.priors import fitted_strength
 from firstlight.kernel.withheld import Reason, Withheld
 
 Vector = NDArray[np.float64]

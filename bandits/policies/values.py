@@ -46,6 +46,13 @@ class LogValues:
         m2 = self.m2 + other.m2 + (self.mean - other.mean) ** 2 * self.n * other.n / some
         return LogValues(n, mean, m2)
 
+    def grouped(self, group: NDArray[np.intp], size: int) -> "LogValues":
+        """Of the values of each of `size` groups; `group` of each entry."""
+        n = np.bincount(group, self.n, size).astype(np.float64)
+        mean = np.bincount(group, self.n * self.mean, size) / np.maximum(n, np.finfo(float).tiny)
+        about = self.m2 + self.n * (self.mean - mean[group]) ** 2
+        return LogValues(n, mean, np.bincount(group, about, size).astype(np.float64))
+
     def weighed(self, weight: Vector | float) -> "LogValues":
         """As if each value counted `weight` times."""
         return LogValues(self.n * weight, self.mean, self.m2 * weight)
@@ -118,8 +125,8 @@ def prior(seen: LogValues, categories: Sequence[str], cap: float) -> LogNormal:
     _, category = np.unique(np.asarray(categories, str), return_inverse=True)
     n_categories = int(category.max(initial=-1)) + 1
     usual = LogValues(np.ones(1), np.array([np.log(cap) - 1]), np.ones(1))
-    overall = usual + _pooled(seen, np.zeros(len(seen.n), np.intp), 1)
-    own, orders = _pooled(seen, category, n_categories), _orders(seen)
+    overall = usual + seen.grouped(np.zeros(len(seen.n), np.intp), 1)
+    own, orders = seen.grouped(category, n_categories), _orders(seen)
     mean = (orders * overall.mean + own.n * own.mean) / (orders + own.n)
     within = (seen.m2.sum() + 1) / (np.maximum(seen.n - 1, 0).sum() + 1)
     each = np.ones(len(seen.n))
@@ -137,11 +144,3 @@ def _orders(seen: LogValues) -> float:
     between = np.sum(n * (mean - np.average(mean, weights=n)) ** 2) - (len(n) - 1) * within
     v = between / (n.sum() - np.sum(n**2) / n.sum())
     return float(np.clip(within / v, FEWEST, MOST)) if v > 0 else MOST
-
-
-def _pooled(seen: LogValues, group: NDArray[np.intp], size: int) -> LogValues:
-    """Moments of whole groups."""
-    n = np.bincount(group, seen.n, size).astype(np.float64)
-    mean = np.bincount(group, seen.n * seen.mean, size) / np.maximum(n, np.finfo(float).tiny)
-    m2 = np.bincount(group, seen.m2 + seen.n * (seen.mean - mean[group]) ** 2, size).astype(np.float64)
-    return LogValues(n, mean, m2)

@@ -30,6 +30,11 @@ def test_moments_merge_in_any_order_to_those_of_all_values(x: list[float], y: li
     close(moments(x) + moments(y) + moments(z), moments([*x, *y, *z]))
 
 
+@given(LOGS, LOGS, LOGS)
+def test_groups_have_the_moments_of_all_their_values(x: list[float], y: list[float], z: list[float]) -> None:
+    close(moments(x, y, z).grouped(np.array([1, 0, 1]), 3), moments(y, [*x, *z], []))
+
+
 def test_a_value_that_weighs_two_counts_as_two() -> None:
     x = [1.0, 2.0, 4.0]
     close(moments(x).weighed(2), moments(x + x))
