@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from bandits import planning, results
 from bandits.forms import CampaignForm
 from bandits.models import Campaign, Status
+from bandits.outcome_pages import OutcomePages
 from bandits.preview import PreviewPages
 from bandits.steps import SteppedCampaigns
 from firstlight.accounts.audited import AuditedAdmin
@@ -20,7 +21,7 @@ STATUS_TONES = {Status.DRAFT: "neutral", Status.RUNNING: "info", Status.PAUSED: 
 
 
 @admin.register(Campaign)
-class CampaignAdmin(SteppedCampaigns, PreviewPages, AuditedAdmin[Campaign]):
+class CampaignAdmin(SteppedCampaigns, PreviewPages, OutcomePages, AuditedAdmin[Campaign]):
     says_when_empty = "A campaign shows new items in slots of a scenario and learns which are good. Make the first."
     form = CampaignForm
     list_display = ["titled", "scenario", "slots", "state", "started_at"]
@@ -75,6 +76,7 @@ class CampaignAdmin(SteppedCampaigns, PreviewPages, AuditedAdmin[Campaign]):
         return [
             *self.step_pages(),
             *self.preview_pages(),
+            *self.outcome_pages(),
             at("results/", self.results, "results"),
             at("results/<slug:picture>.<slug:form>", self.picture, "picture"),
             *super().get_urls(),

@@ -16,6 +16,7 @@ from rest_framework.serializers import BaseSerializer
 
 from bandits import lifecycle, logged, pool
 from bandits.models import Campaign, Posterior
+from bandits.outcome_api import Outcomes
 from bandits.plan import changeable
 from bandits.serializers import (
     BecauseSerializer,
@@ -35,7 +36,7 @@ NEWEST = 20  # items of a rule that is only asked about
 
 
 @filtered
-class Campaigns(Resource):
+class Campaigns(Outcomes, Resource):
     queryset = Campaign.objects.select_related("owner", "scenario").prefetch_related(
         "pool_categories", "pool_merchants"
     )

@@ -6,7 +6,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from bandits import learning
+from bandits import graduating, learning
 from bandits.models import Campaign, Status
 from firstlight.postgres import locks
 
@@ -23,3 +23,17 @@ def learn_running(**_: Any) -> None:
     """One task per running campaign, so that workers share them and one that fails stops no other."""
     for pk in Campaign.objects.filter(status=Status.RUNNING).values_list("pk", flat=True):
         learn.delay(campaign_id=pk)
+
+
+@shared_task
+def graduate(*, campaign_id: int, **_: Any) -> None:
+    """What is known of the items of one campaign by now; a second task at the same time leaves."""
+    with suppress(locks.Busy, Campaign.DoesNotExist):
+        graduating.graduate(campaign_id, at=timezone.now())
+
+
+@shared_task(time_limit=60, soft_time_limit=50)
+def graduate_running(**_: Any) -> None:
+    """By the newest posteriors; who leaves a pool is not in its next draw table."""
+    for pk in Campaign.objects.filter(status=Status.RUNNING, graduates=True).values_list("pk", flat=True):
+        graduate.delay(campaign_id=pk)

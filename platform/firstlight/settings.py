@@ -200,6 +200,7 @@ CELERY_BEAT_SCHEDULE = {
         ("start the scheduled experiments", "experiments.tasks.start_scheduled", 60.0),
         ("ramp the experiments", "experiments.tasks.ramp", 600.0),
         ("learn", "bandits.tasks.learn_running", 600.0),
+        ("graduate", "bandits.tasks.graduate_running", 600.0),
         ("publish", "firstlight.snapshots.tasks.publish", 30.0),
         ("compact the lake", "firstlight.lake.tasks.compact", 3600.0),
         ("prepare and retire inbox days", "firstlight.events.tasks.keep_inbox", 3600.0),

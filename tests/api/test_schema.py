@@ -53,6 +53,11 @@ POST               /api/v1/campaigns/{key}/stop/
 GET                /api/v1/campaigns/{key}/items/
 GET                /api/v1/campaigns/{key}/posterior/
 GET                /api/v1/campaigns/{key}/evaluation/
+GET                /api/v1/campaigns/{key}/graduated/
+GET POST           /api/v1/campaigns/{key}/outcomes/
+POST               /api/v1/campaigns/{key}/outcomes/{outcome}/reverse/
+GET                /api/v1/campaigns/{key}/judgement/
+GET                /api/v1/campaigns/{key}/ecosystem/
 GET                /api/v1/objectives/
 GET PUT            /api/v1/objectives/{scenario}/
 GET PUT            /api/v1/items/

@@ -58,12 +58,21 @@ class CursorPagination(BasePagination):
 
 
 class NewestFirst(CursorPagination):
-    """The same of what is numbered: the highest `number` first."""
+    """The same of what is numbered (`by`): the highest first."""
 
     by = "number"
 
     def rows(self, queryset: Any, after: str | None) -> Any:
-        return (queryset if after is None else queryset.filter(number__lt=_number(after))).order_by("-number")
+        seen = {} if after is None else {f"{self.by}__lt": _number(after)}
+        return queryset.filter(**seen).order_by(f"-{self.by}")
+
+
+class OldestFirst(NewestFirst):
+    """The lowest number first: a feed that grows at its end."""
+
+    def rows(self, queryset: Any, after: str | None) -> Any:
+        seen = {} if after is None else {f"{self.by}__gt": _number(after)}
+        return queryset.filter(**seen).order_by(self.by)
 
 
 def limit(request: Request) -> int:
