@@ -26,6 +26,7 @@ from bandits.serializers import (
     told,
 )
 from bandits.serializers_plan import CampaignSerializer, PoolCountSerializer, PoolRuleSerializer, changed
+from bandits.why_api import Explained
 from firstlight.accounts.authentication import actor
 from firstlight.accounts.resources import Resource, filtered
 from firstlight.console import words
@@ -36,7 +37,7 @@ NEWEST = 20  # items of a rule that is only asked about
 
 
 @filtered
-class Campaigns(Outcomes, Resource):
+class Campaigns(Outcomes, Explained, Resource):
     queryset = Campaign.objects.select_related("owner", "scenario").prefetch_related(
         "pool_categories", "pool_merchants"
     )

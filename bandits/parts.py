@@ -14,11 +14,11 @@ import msgspec
 import numpy as np
 from django.db.models import QuerySet
 
+from bandits import tables
 from bandits.columns import Column, columned, listed, named
 from bandits.models import Campaign, DrawTable, Status
-from bandits.policies import beliefs, pacing
-from bandits.policies.beliefs import Beliefs, Beta, Vector
-from bandits.policies.policy import UNIFORM, Policy
+from bandits.policies import beliefs
+from bandits.policies.policy import Policy
 from bandits.served import Attribute, Table
 from firstlight.catalog.models import Item
 from firstlight.kernel.hashing import BUCKETS
@@ -114,7 +114,12 @@ def compiled() -> dict[str, Callable[[], bytes]]:
 def present(campaign: Campaign) -> Running | None:
     """As it would be served now, whatever its status; None when it never had a table."""
     numbers = _wanted(campaign, _latest(campaign.tables.all()).get(campaign.pk, {}))
-    return load(_packed(campaign, numbers)) if numbers else None
+    return of_tables(campaign, numbers) if numbers else None
+
+
+def of_tables(campaign: Campaign, numbers: Sequence[int]) -> Running:
+    """The campaign as it is, with these tables."""
+    return load(_packed(campaign, numbers))
 
 
 def load(payload: bytes) -> Running:
@@ -199,7 +204,7 @@ def _pool(words: tuple[tuple[str, ...], ...]) -> Pool:
 
 
 def _drawn(campaign: Campaign, row: DrawTable, pool: int) -> Drawn:
-    policy, believed, pace, n_items = _policy(campaign, row.arm), _believed(row), _pace(row), len(row.items)
+    policy, pace, believed = tables.policy_of(campaign, row.arm), tables.pace_of(row.posterior), row.posterior.beliefs
     rows = np.frombuffer(bytes(row.rows), "<u4")
     return Drawn(
         row.pk,
@@ -213,26 +218,8 @@ def _drawn(campaign: Campaign, row: DrawTable, pool: int) -> Drawn:
         policy.kind,
         policy.epsilon,
         row.depth,
-        rows.astype("<u2" if n_items < SMALL else "<u4").tobytes(),
+        rows.astype("<u2" if len(row.items) < SMALL else "<u4").tobytes(),
     )
-
-
-def _policy(campaign: Campaign, arm: str) -> Policy:
-    return UNIFORM if arm == "uniform" else Policy(campaign.policy, float(campaign.epsilon))  # type: ignore[arg-type]
-
-
-def _believed(row: DrawTable) -> Beliefs:
-    """In rows from before there was more than a click, as they were counted."""
-    told = row.posterior
-    if told.arrays:
-        return beliefs.of(told.kind, row.items, beliefs.unpack(bytes(told.arrays)))
-    trials, successes = (np.asarray(values, np.float64) for values in (told.trials, told.successes))
-    return Beta(tuple(row.items), told.prior_a + successes, told.prior_b + trials - successes)
-
-
-def _pace(row: DrawTable) -> Vector | None:
-    numbers = beliefs.unpack(bytes(row.posterior.arrays)) if row.posterior.arrays else {}
-    return pacing.of(row.items, numbers).total if "guarantee" in numbers else None
 
 
 def _opened(pool: Pool) -> Shelf:

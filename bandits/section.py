@@ -72,27 +72,33 @@ def decide(state: State, request: Request, answer: dict[str, Any]) -> None:
     earlier slates.
     """
     discovery: list[dict[str, Any]] = []
-    for running, _, table, k, limits in turns(state, request, answer, discovery):
-        if table is None or not k:
-            continue
-        row, picks = slots.choose(table, request.trace_id, k, limits)
-        if limits is not None and request.propensities:
-            chances = slots.propensities(table, k, limits)
-            picks = [p._replace(propensity=float(chances[slot, p.item])) for slot, p in enumerate(picks)]
-        for position, (item, source, propensity) in zip(running.positions, picks, strict=False):  # the page may go on
-            discovery.append(
-                {
-                    "position": position,
-                    "item_id": table.items[item],
-                    "campaign": table.campaign,
-                    "table": table.number,
-                    "row": row,
-                    "propensity": propensity,
-                    "source": source,
-                }
-            )
+    for turn in turns(state, request, answer, discovery):
+        discovery.extend(filled(turn, request))
     discovery.sort(key=_position)
     answer["discovery"] = discovery
+
+
+def filled(turn: Turn, request: Request) -> list[dict[str, Any]]:
+    """The slots of one campaign."""
+    running, _, table, k, limits = turn
+    if table is None or not k:
+        return []
+    row, picks = slots.choose(table, request.trace_id, k, limits)
+    if limits is not None and request.propensities:
+        chances = slots.propensities(table, k, limits)
+        picks = [p._replace(propensity=float(chances[slot, p.item])) for slot, p in enumerate(picks)]
+    return [
+        {
+            "position": position,
+            "item_id": table.items[item],
+            "campaign": table.campaign,
+            "table": table.number,
+            "row": row,
+            "propensity": propensity,
+            "source": source,
+        }
+        for position, (item, source, propensity) in zip(running.positions, picks, strict=False)  # the page may go on
+    ]
 
 
 def complete(state: State, request: Request, answer: dict[str, Any]) -> None:

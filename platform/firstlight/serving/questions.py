@@ -39,7 +39,12 @@ class Recent(_Strict):
 
 
 class Eligible(_Strict):
+    """An item has, of each that is named, one of the values listed."""
+
     category: Ids | None = None
+    merchant: Ids | None = None
+    country: Ids | None = None
+    tags: Ids | None = None
 
 
 class Asked(_Strict):
@@ -113,7 +118,9 @@ def unknown_scenario(scenario: str) -> Refusal:
 
 
 def _named(eligible: Eligible | None) -> dict[str, list[str]]:
-    return {"category": eligible.category} if eligible and eligible.category is not None else {}
+    """What is asked for alone, so that a request without a filter is known by it."""
+    named = msgspec.structs.asdict(eligible) if eligible else {}
+    return {name: values for name, values in named.items() if values is not None}
 
 
 def _check_size(attributes: dict[str, Any]) -> None:

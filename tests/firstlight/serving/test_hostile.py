@@ -88,6 +88,7 @@ def test_a_field_of_the_wrong_type_is_named(client: Client, field: str) -> None:
         ("/exclude_items/2", {"exclude_items": ["a", "b", 5]}),
         ("/eligible/category", {"eligible": {"category": ["i"] * 1_001}}),
         ("/eligible/category/0", {"eligible": {"category": [""]}}),
+        ("/eligible/tags/1", {"eligible": {"merchant": ["m"], "country": ["IN"], "tags": ["new", 5]}}),
         ("/eligible/color", {"eligible": {"color": ["red"]}}),
         ("/propensities", {"propensities": "yes"}),
         ("/log", {"log": 1}),
