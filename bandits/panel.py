@@ -3,7 +3,7 @@
 from django.http import HttpRequest
 from django.urls import reverse
 
-from bandits import results
+from bandits import reading
 from bandits.admin import STATUS_TONES
 from bandits.models import Campaign, Status
 from bandits.page import Known, Wording, leaders
@@ -34,7 +34,7 @@ def panel(request: HttpRequest) -> Panel | None:
 
 def _entry(row: Campaign) -> Entry:
     posterior = row.posteriors.filter(segment="").order_by("-number").first()
-    known = results.known(posterior) if posterior else None
+    known = reading.known(posterior) if posterior else None
     shown = [("impressions", words.count(float(known.shown.sum())))] if known else []
     return Entry(
         row.name,
@@ -48,4 +48,4 @@ def _entry(row: Campaign) -> Entry:
 
 def _sentence(row: Campaign, known: Known) -> str:
     leader = {known.items[i] for i in known.best[:1].tolist()}
-    return leaders.sentence(known, results.names(leader), Wording.of(row.reward, row.value_currency))
+    return leaders.sentence(known, reading.names(leader), Wording.of(row.reward, row.value_currency))

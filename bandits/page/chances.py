@@ -44,11 +44,11 @@ def an_hour(expected_today: float, n_slots: int) -> float | None:
 def section(chances: Chances | None, names: Names, choice: Choice) -> Section:
     if chances is None or not chances.items:
         missing = "There is no draw table yet: one is drawn at the start."
-        return Section("chances", "What it will do", missing=missing)
+        return Section("chances", "What it will show next", missing=missing)
     pictures = [_best(chances, names), *([_hour(chances, chances.hour, names)] if chances.hour is not None else [])]
     return Section(
         "chances",
-        "What it will do",
+        "What it will show next",
         sentence=sentence(chances, names),
         pictures=pictures,
         tables=[_table(chances, names, choice)],

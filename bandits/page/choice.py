@@ -1,4 +1,4 @@
-"""What the reader asked to see: a segment, an item. Links carry it, so no script is needed."""
+"""What the reader asked to see: a segment, an item, a request. Links carry it, so no script is needed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,12 +14,14 @@ ALL = "all traffic"
 class Choice:
     segment: str = ""
     item: str = ""
+    trace: str = ""
 
     @classmethod
     def of(cls, asked: Mapping[str, str], segments: Sequence[str] = ()) -> "Choice":
         """From an address, where anything may stand; what makes no sense is left out."""
         segment = asked.get("segment", "")
-        return cls(segment if segment in segments else "", asked.get("item", "").strip()[:200].replace("\0", ""))
+        item, trace = (asked.get(name, "").strip()[:200].replace("\0", "") for name in ("item", "trace"))
+        return cls(segment if segment in segments else "", item, trace)
 
     @property
     def query(self) -> str:
