@@ -13,6 +13,7 @@ from bandits.forms import CampaignForm
 from bandits.models import Campaign, Status
 from bandits.outcome_pages import OutcomePages
 from bandits.preview import PreviewPages
+from bandits.simulation_pages import SimulationPages
 from bandits.steps import SteppedCampaigns
 from firstlight.accounts.audited import AuditedAdmin
 from firstlight.console import words
@@ -21,7 +22,7 @@ STATUS_TONES = {Status.DRAFT: "neutral", Status.RUNNING: "info", Status.PAUSED: 
 
 
 @admin.register(Campaign)
-class CampaignAdmin(SteppedCampaigns, PreviewPages, OutcomePages, AuditedAdmin[Campaign]):
+class CampaignAdmin(SimulationPages, SteppedCampaigns, PreviewPages, OutcomePages, AuditedAdmin[Campaign]):
     says_when_empty = "A campaign shows new items in slots of a scenario and learns which are good. Make the first."
     form = CampaignForm
     list_display = ["titled", "scenario", "slots", "state", "started_at"]
@@ -76,6 +77,8 @@ class CampaignAdmin(SteppedCampaigns, PreviewPages, OutcomePages, AuditedAdmin[C
         return [
             *self.step_pages(),
             *self.preview_pages(),
+            *self.outcome_pages(),
+            *self.simulation_pages(),
             *self.outcome_pages(),
             at("results/", self.results, "results"),
             at("results/<slug:picture>.<slug:form>", self.picture, "picture"),

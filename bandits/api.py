@@ -26,6 +26,8 @@ from bandits.serializers import (
     told,
 )
 from bandits.serializers_plan import CampaignSerializer, PoolCountSerializer, PoolRuleSerializer, changed
+from bandits.simulation_api import Simulations
+from bandits.worth_api import VERBS, Looks
 from bandits.why_api import Explained
 from firstlight.accounts.authentication import actor
 from firstlight.accounts.resources import Resource, filtered
@@ -37,12 +39,13 @@ NEWEST = 20  # items of a rule that is only asked about
 
 
 @filtered
-class Campaigns(Outcomes, Explained, Resource):
+class Campaigns(Outcomes, Looks, Simulations, Explained, Resource):
     queryset = Campaign.objects.select_related("owner", "scenario").prefetch_related(
         "pool_categories", "pool_merchants"
     )
     serializer_class = CampaignSerializer
     filters = {"status": "status", "scenario": "scenario__key"}
+    verbs = VERBS
 
     def visible(self, rows: QuerySet[Campaign], allowed: frozenset[str]) -> QuerySet[Campaign]:
         return rows.filter(scenario__key__in=allowed)
@@ -113,7 +116,7 @@ class Campaigns(Outcomes, Explained, Resource):
         if posterior:
             place = {item: i for i, item in enumerate(posterior.items)}
             places = [place[item.key] for item in page if item.key in place]
-            known = {belief.item: belief for belief in told(posterior.beliefs, places)}
+            known = {belief.item: belief for belief in told(posterior, places)}
         return self.get_paginated_response(PoolItemSerializer(page, many=True, context={"beliefs": known}).data)
 
     @extend_schema(

@@ -6,8 +6,8 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from bandits import graduating, learning
-from bandits.models import Campaign, Status
+from bandits import graduating, learning, looking, simulating
+from bandits.models import Campaign, Simulation, Status
 from firstlight.postgres import locks
 
 
@@ -37,3 +37,27 @@ def graduate_running(**_: Any) -> None:
     """By the newest posteriors; who leaves a pool is not in its next draw table."""
     for pk in Campaign.objects.filter(status=Status.RUNNING, graduates=True).values_list("pk", flat=True):
         graduate.delay(campaign_id=pk)
+
+
+@shared_task
+def look(*, campaign_id: int, **_: Any) -> None:
+    """Once. Busy means that somebody looks already; a draft, that there is nothing to see."""
+    with (
+        suppress(locks.Busy, Campaign.DoesNotExist, looking.UnableToLook),
+        locks.alone("look at a campaign", str(campaign_id)),
+    ):
+        looking.look(campaign_id, at=timezone.now())
+
+
+@shared_task
+def simulate(*, simulation_id: int, **_: Any) -> None:
+    """Play a campaign through; its row says how far it is."""
+    with suppress(locks.Busy, Simulation.DoesNotExist):
+        simulating.run(simulation_id, at=timezone.now())
+
+
+@shared_task(time_limit=60, soft_time_limit=50)
+def look_at_running(**_: Any) -> None:
+    """Ask for a look at every campaign that runs, and at those that stopped until all that counts has come."""
+    for pk in looking.open_at(timezone.now()):
+        look.delay(campaign_id=pk)
