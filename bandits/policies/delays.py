@@ -35,19 +35,31 @@ class Delays:
         return np.where(ages >= self.window_hours, 1.0, np.interp(ages, self.hours, self.share))
 
 
-def fitted(hours: ArrayLike, counts: ArrayLike, window_hours: float) -> Delays | Withheld:
+def fitted(
+    hours: ArrayLike, counts: ArrayLike, window_hours: float, ages: ArrayLike | None = None
+) -> Delays | Withheld:
     """From how many rewards came in which full hour after their impression (0: within the first).
 
-    Only of impressions older than the window: younger ones show their quick rewards alone. What came after the window
-    is not a reward and is left out. Withheld under 30 rewards.
+    `ages` are the hours since the youngest impression that each count is of; without them all are older than the
+    window. Younger impressions show their quick rewards alone, so each hour is compared with the quicker ones of those
+    impressions that had time for it: the product-limit estimate under right truncation (Lynden-Bell 1971; Lagakos,
+    Barraj and De Gruttola 1988, Biometrika 75), which is the plain share once all are old. What nobody is old enough
+    to show is taken not to come. What came after the window is not a reward and is left out. Withheld under 30 rewards.
     """
     came, n = np.asarray(hours, np.float64), np.asarray(counts, np.float64)
-    within = (came < window_hours) & (n > 0)
-    starts, place = np.unique(came[within], return_inverse=True)
-    total = np.bincount(place, n[within], len(starts))
-    if total.sum() < LEAST:
+    shows = np.full(came.shape, window_hours) if ages is None else np.minimum(ages, window_hours)
+    seen = (n > 0) & (came < window_hours) & (np.minimum(came + 1, window_hours) <= shows)
+    came, n, shows = came[seen], n[seen], shows[seen]
+    starts, place = np.unique(came, return_inverse=True)
+    ends = np.minimum(starts + 1, window_hours)
+    quicker = np.array([n[(came <= start) & (shows >= end)].sum() for start, end in zip(starts, ends, strict=True)])
+    enough = np.flatnonzero(quicker >= LEAST)
+    if not len(enough):
         return Withheld(Reason.NO_DATA)
+    hour = slice(0, int(enough[-1]) + 1)
+    total = np.bincount(place, n, len(starts))[hour]
+    before = np.cumprod((1 - total / quicker[hour])[::-1])[::-1]  # share that had come when each hour began
     # both ends of every hour: one without rewards must not be climbed through
-    edges = np.ravel([starts, np.minimum(starts + 1, window_hours)], order="F")
-    steps = np.ravel([np.zeros_like(total), total], order="F")
-    return Delays(edges, np.cumsum(steps) / total.sum(), window_hours, float(total.sum()))
+    edges = np.ravel([starts[hour], ends[hour]], order="F")
+    shares = np.ravel([before, np.append(before[1:], 1.0)], order="F")
+    return Delays(edges, shares, window_hours, float(total.sum()))

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.random import Generator
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from bandits.policies import delays
 from bandits.policies.beliefs import Beta
-from bandits.policies.delays import Delays
+from bandits.policies.delays import Delays, Vector
 from firstlight.kernel.withheld import Reason, Withheld
 
 HOURLY = st.dictionaries(st.integers(0, 71), st.integers(1, 500), min_size=1)
@@ -56,6 +57,39 @@ def test_the_distribution_of_delays_is_found_again() -> None:
     found = fitted(hours.tolist(), counts.tolist(), window)
     ages = np.arange(0, window, 7.5)
     assert_allclose(found.arrived(ages), law.cdf(ages), atol=4 * 0.5 / n**0.5)
+
+
+def young(rng: Generator) -> tuple[Vector, Vector, Vector]:
+    """Hours, counts and ages of the rewards of five days, seen when the last day ends; delays of two days."""
+    rows = []
+    for age in (0, 24, 48, 72, 96):  # of the youngest impression of the day
+        delay = rng.exponential(48, 400)
+        visible = delay[delay < age + rng.uniform(0, 24, 400)]
+        hours, counts = np.unique(np.floor(visible), return_counts=True)
+        rows += [(hour, count, age) for hour, count in zip(hours, counts, strict=True)]
+    hours, counts, ages = np.array(rows, float).T
+    return hours, counts, ages
+
+
+def test_before_anything_has_matured_young_impressions_tell_of_the_hours_that_they_had_time_for() -> None:
+    """300 repetitions: the mean is within four standard errors of the law up to four days; the plain share is not."""
+    law, at = stats.truncexpon(2, scale=48), np.array([6.0, 12.0, 24.0, 48.0, 72.0])
+    runs, plain = np.empty((300, 5)), np.empty((300, 5))
+    for run in range(300):
+        hours, counts, ages = young(np.random.default_rng(run))
+        found = delays.fitted(hours, counts, 336, ages)
+        assert isinstance(found, Delays)
+        runs[run], plain[run] = found.arrived(at), fitted(hours.tolist(), counts.tolist(), 336).arrived(at)
+    error = runs.std(axis=0) / 300**0.5
+    assert np.all(np.abs(runs.mean(axis=0) - law.cdf(at)) < 4 * error)
+    assert np.all(plain.mean(axis=0) - law.cdf(at) > 20 * error)
+
+
+def test_an_hour_that_few_had_time_for_is_taken_not_to_come_yet() -> None:
+    found = delays.fitted([0, 2, 30], [40, 40, 3], 72, [20, 20, 31])
+    assert isinstance(found, Delays)
+    assert found.arrived([1, 3]).tolist() == [0.5, 1]
+    assert delays.fitted([0, 1], [500, 500], 72, [0.5, 1.5]) == Withheld(Reason.NO_DATA)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5000), st.floats(0, 1)), min_size=1, max_size=20))
