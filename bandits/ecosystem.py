@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bandits import learning, pool, weighing
+from bandits import pool, weighing
 from bandits.models import Campaign
 from bandits.policies import fairness
 from firstlight.catalog.models import Item
@@ -17,14 +17,14 @@ from firstlight.kernel.withheld import Withheld
 Json = dict[str, Any]
 
 
-def spread(campaign: Campaign, *, at: datetime) -> Json:
+def spread(campaign: Campaign, *, at: datetime, cells: pa.Table | None = None) -> Json:
     """As JSON holds it: spread over items and merchants since the start, and each merchant's share of yesterday.
 
-    Floors and caps hold by the UTC day, so they are held against the last whole one.
+    Floors and caps hold by the UTC day, so they are held against the last whole one. `cells` are those of
+    `weighing.seen`, for who has them already.
     """
-    row = learning.newest(campaign)
-    cells = None if row is None else weighing.cells(campaign, row, at)
-    ever, yesterday = _shown(cells, None), _shown(cells, at.date() - timedelta(days=1))
+    found = weighing.seen(campaign, at) if cells is None else cells
+    ever, yesterday = _shown(found, None), _shown(found, at.date() - timedelta(days=1))
     merchants = _merchants(campaign, [*ever])
     floor, cap = float(campaign.merchant_floor), float(campaign.merchant_share_cap)
     by_day = fairness.by_merchant(yesterday, merchants, floor=floor, cap=cap)

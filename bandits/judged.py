@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bandits import learning, standing, weighing
+from bandits import standing, weighing
 from bandits.models import Campaign, Outcome
 from bandits.policies import judging
 from bandits.policies.judging import Later
@@ -23,13 +23,15 @@ SUMMED = ("trials", "examined", "successes", "worth")  # in the order of `Later`
 Json = dict[str, Any]
 
 
-def judge(campaign: Campaign, *, at: datetime) -> Json:
-    """As JSON holds it: verdicts, precision, recall, survival, discovery, corpus, and the items one by one."""
+def judge(campaign: Campaign, *, at: datetime, cells: pa.Table | None = None) -> Json:
+    """As JSON holds it: verdicts, precision, recall, survival, discovery, corpus, and the items one by one.
+
+    `cells` are those of `weighing.seen`, for who has them already.
+    """
     outcomes = list(campaign.outcomes.order_by("decided_at", "pk"))
-    row = learning.newest(campaign)
-    if row is None:
+    found = weighing.seen(campaign, at) if cells is None else cells
+    if found is None:
         return told(outcomes, [], {}, {}, 0)
-    found = weighing.cells(campaign, row, at)
     latest = [row for row in {one.item: one for one in outcomes}.values() if "bar" in row.evidence]
     organic = Organic(found)
     later = [organic.later(one, one.decided_at, None) for one in latest]

@@ -88,6 +88,12 @@ def weigh(campaign: Campaign, *, at: datetime) -> Weighed | Withheld:
     return Weighed(row.number, rule, believed, inside, own, record, rewarded, decided)
 
 
+def seen(campaign: Campaign, at: datetime) -> pa.Table | None:
+    """The cells of the scenario as the newest posterior looked at them; None before the first."""
+    row = learning.newest(campaign)
+    return None if row is None else cells(campaign, row, at)
+
+
 def cells(campaign: Campaign, row: Posterior, at: datetime) -> pa.Table:
     """What the ledger has of the scenario, as this campaign looks at it."""
     attribution = timedelta(hours=campaign.attribution_hours)
