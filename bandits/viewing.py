@@ -1,7 +1,7 @@
 """How a campaign looks at the ledger of its scenario: which reward, how late it comes, which slots are looked at."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -60,11 +60,13 @@ def examined(cells: pa.Table) -> dict[int, Examined] | Withheld:
 
 
 def took(campaign: Campaign, ledger: Ledger, at: datetime) -> Delays | Withheld:
-    """How long rewards take, from impressions whose time is over."""
-    window = timedelta(hours=campaign.attribution_hours)
-    rows = ledgers.delays(ledger, (at - ledgers.HISTORY).date(), (at - window - timedelta(days=1)).date())
+    """How long rewards take; young impressions tell of the hours that they had time for."""
+    rows = ledgers.delays(ledger, (at - ledgers.HISTORY).date(), at.date())
     worth: dict[str, float] = {}
     for column, weight in mix(campaign).items():
         worth[CAME[column]] = worth.get(CAME[column], 0.0) + (1.0 if is_money(campaign) else weight)
     weight_of = np.array([worth.get(reward, 0.0) for reward in rows["reward"].to_pylist()])
-    return delays.fitted(rows["hours"].to_numpy(), rows["count"].to_numpy() * weight_of, campaign.attribution_hours)
+    ended = rows["day"].to_numpy().astype("datetime64[D]").astype("datetime64[s]") + np.timedelta64(1, "D")
+    ages = (np.datetime64(at.replace(tzinfo=None), "s") - ended) / np.timedelta64(1, "h")
+    count = rows["count"].to_numpy() * weight_of
+    return delays.fitted(rows["hours"].to_numpy(), count, campaign.attribution_hours, ages)
