@@ -201,6 +201,7 @@ CELERY_BEAT_SCHEDULE = {
         ("ramp the experiments", "experiments.tasks.ramp", 600.0),
         ("learn", "bandits.tasks.learn_running", 600.0),
         ("graduate", "bandits.tasks.graduate_running", 600.0),
+        ("look at the campaigns", "bandits.tasks.look_at_running", 3600.0),
         ("publish", "firstlight.snapshots.tasks.publish", 30.0),
         ("compact the lake", "firstlight.lake.tasks.compact", 3600.0),
         ("prepare and retire inbox days", "firstlight.events.tasks.keep_inbox", 3600.0),
@@ -222,7 +223,7 @@ INBOX_KEEP_DAYS = env.integer("INBOX_KEEP_DAYS", 4, at_least=4)  # sending again
 # --- exports --------------------------------------------------------------------------------------------------------
 EXPORT_DIR = Path(env.text("EXPORT_DIR", str(VAR_DIR / "exports"))).resolve()
 # What can be exported: each path names a module with `SOURCES` of exports.sources.
-EXPORT_SOURCES = ["experiments.exports", "firstlight.events.exports"]
+EXPORT_SOURCES = ["experiments.exports", "bandits.exports", "firstlight.events.exports"]
 
 # --- notices --------------------------------------------------------------------------------------------------------
 PUBLIC_URL = env.text("PUBLIC_URL", "")  # of this site, for links in e-mails

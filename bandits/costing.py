@@ -1,0 +1,111 @@
+"""The choices of a campaign's learned tables, beside what each table would have chosen had it not explored."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bandits import logged
+from bandits.models import Campaign, DrawTable, Posterior
+from bandits.policies import beliefs, forgone
+from bandits.policies.evaluation import Log
+
+FILTERS = ("category", "merchant")  # what a stored table knows of its items
+
+
+class Asked(NamedTuple):
+    """What decides the item that a table believes best for a slot."""
+
+    table: int
+    limits: str  # of the request, as the log has them
+    slot: int
+
+
+Greedy = Mapping[Asked, str]  # item
+
+
+def log_of(campaign: Campaign, events: Any) -> tuple[Log, Any]:
+    """Every logged choice of the learned tables: a click or none, its chance, and whether it was the greedy one.
+
+    And their units. Choices under a filter on what no stored table knows (tags, countries) are left out.
+    """
+    rows = choices(campaign, events).to_pyarrow().to_pydict()
+    place = {position: slot for slot, position in enumerate(sorted(set(campaign.positions)))}
+    asked = [
+        Asked(table, limits, place.get(position, -1))
+        for table, limits, position in zip(rows["table"], rows["limits"], rows["position"], strict=True)
+    ]
+    best = greedy(campaign, frozenset(asked))
+    kept = [i for i, one in enumerate(asked) if one in best]
+    numbers = [np.array([rows[name][i] for i in kept], dtype=np.float64) for name in ("clicked", "propensity")]
+    target = np.array([best[asked[i]] == rows["item_id"][i] for i in kept], dtype=np.float64)
+    return Log(*numbers, target), np.array([rows["unit"][i] for i in kept], dtype=object)
+
+
+def choices(campaign: Campaign, events: Any) -> Any:
+    """As `logged.choices` has them, of this campaign alone, with the table that chose, the filter, and the unit."""
+    events = events.filter(events["scenario"] == campaign.scenario.key)
+    made = events.filter(events["type"] == "decision", events["trace_id"].notnull())
+    said = made["properties"].cast("json")
+    slot = made.select(
+        view=made["trace_id"],
+        unit=made[campaign.unit].fill_null(made["trace_id"]),
+        limits=_text(said["eligible"]) + "\n" + _text(said["exclude_items"]),
+        slot=made["discovery"].unnest(),
+    )
+    ours = slot.select(
+        "view", "unit", "limits", **{name: slot["slot"][name] for name in ("item_id", "campaign", "table")}
+    )
+    ours = ours.filter(ours["campaign"] == campaign.key)
+    # An answer repeated under one trace is the same.
+    once = ours.group_by("view", "item_id").aggregate(
+        unit=ours["unit"].min(), limits=ours["limits"].min(), table=ours["table"].min()
+    )
+    shown = logged.choices(events, attribution=timedelta(hours=campaign.attribution_hours))
+    return shown.inner_join(once, ["view", "item_id"])
+
+
+def greedy(campaign: Campaign, asked: frozenset[Asked]) -> dict[Asked, str]:
+    """The item that each learned table believed best for each slot beside those before it; none where none may be."""
+    wanted: dict[int, dict[str, int]] = {}
+    for one in asked:
+        slots = wanted.setdefault(one.table, {})
+        slots[one.limits] = max(slots.get(one.limits, 0), one.slot + 1)
+    rows = DrawTable.objects.filter(campaign=campaign, arm="learned", pk__in=wanted).select_related("posterior")
+    return {
+        Asked(row.pk, limits, slot): item
+        for row in rows.defer("rows").iterator(chunk_size=20)
+        for limits, k in wanted[row.pk].items()
+        for slot, item in enumerate(_slate(row, limits, k, campaign.merchant_cap))
+    }
+
+
+def believed(posterior: Posterior) -> Any:
+    """The mean of each item, in the order of its items; a posterior of the first release has counts alone."""
+    if not posterior.arrays:
+        return posterior.beliefs.mean
+    return beliefs.of(posterior.kind, tuple(posterior.items), beliefs.unpack(bytes(posterior.arrays))).mean
+
+
+def _slate(row: DrawTable, limits: str, k: int, cap: int | None) -> Iterator[str]:
+    allowed = _allowed(row, limits)
+    mean = dict(zip(row.posterior.items, believed(row.posterior).tolist(), strict=True))
+    ranked = sorted(range(len(row.items)), key=lambda i: -mean.get(row.items[i], 0.0))
+    return (row.items[i] for i in forgone.slate(ranked, allowed, row.merchants, cap, k))
+
+
+def _allowed(row: DrawTable, limits: str) -> list[bool]:
+    eligible, excluded = (json.loads(text) or {} if text else {} for text in limits.split("\n"))
+    if any(name not in FILTERS for name in eligible):
+        return [False] * len(row.items)
+    known = {"category": row.categories, "merchant": row.merchants}
+    return [
+        item not in excluded and all(known[name][i] in values for name, values in eligible.items())
+        for i, item in enumerate(row.items)
+    ]
+
+
+def _text(value: Any) -> Any:
+    return value.cast("string").fill_null("")
