@@ -69,19 +69,9 @@ def trials(events: ibis.Table, asked: Counting, days: Window) -> ibis.Table:
     """
     rows = _named(events.filter(events["scenario"].isnull() | (events["scenario"] == asked.scenario)))
     shown = kept(_impressions(rows.filter(rows["scenario"] == asked.scenario), days, asked))
-    won = _won(rows, shown, asked)
-    seen = (
-        shown.filter(shown["day"].isin(list(days.days())))
-        .group_by(*TRIAL)
-        .aggregate(
-            at=shown["at"].max(),
-            sent_position=shown.sent_position.min(),
-            sent_propensity=shown.sent_propensity.min(),
-            said=shown.said.max(),
-        )
-    )
+    seen = _added(shown, _won(rows, shown, asked), days)
     made = _made(rows)
-    whole = seen.left_join(won, list(TRIAL)).left_join(_decided(made, asked), list(TRIAL))
+    whole = seen.left_join(_decided(made, asked), list(TRIAL))
     whole = whole.left_join(_segments(made, asked), ["view", "day"])
     whole = whole.select(
         *TRIAL,
@@ -184,15 +174,35 @@ def _decided(made: ibis.Table, asked: Counting) -> ibis.Table:
     )
 
 
+def _added(shown: ibis.Table, won: ibis.Table, days: Window) -> ibis.Table:
+    """One row per trial of these days. Impressions and what they earned are grouped together: a join takes longer."""
+    nothing = {name: ibis.null("int64") for name in REWARDS} | {"net": ibis.null("float64")}
+    said = {name: shown[name].type() for name in ("at", "sent_position", "sent_propensity", "said")}
+    both = ibis.union(
+        shown.select(*TRIAL, *said, **nothing),
+        won.select(
+            *TRIAL, **{name: ibis.null(kind) for name, kind in said.items()}, **{name: won[name] for name in nothing}
+        ),
+    )
+    both = both.filter(both["day"].isin(list(days.days())))
+    return both.group_by(*TRIAL).aggregate(
+        at=both["at"].max(),
+        sent_position=both.sent_position.min(),
+        sent_propensity=both.sent_propensity.min(),
+        said=both.said.max(),
+        **{name: both[name].min() for name in REWARDS},
+        net=both.net.sum(),
+    )
+
+
 def _won(rows: ibis.Table, shown: ibis.Table, asked: Counting) -> ibis.Table:
-    """view, item_id, day -> click, cart, order (hours), net: of the trials that earned anything."""
+    """view, item_id, day -> click, cart, order (whole hours), net: a row for each that is won or taken back."""
     lines = kept(_met(rows, shown, asked))
     hours = (lines.happened_at.epoch_seconds() - lines.shown_at.epoch_seconds()) // 3600
-    came = {kind: (lines.kind == kind).ifelse(hours, None).min() for kind in REWARDS}
-    gained = lines.group_by(*TRIAL).aggregate(**came, gross=lines.amount.sum())
+    came = {kind: (lines.kind == kind).ifelse(hours.cast("int64"), None) for kind in REWARDS}
     back = _taken_back(rows, lines.filter(lines.kind == "order"), asked)
-    both = gained.left_join(back, list(TRIAL))
-    return both.select(*TRIAL, *REWARDS, net=both.gross.fill_null(0.0) - both.back.fill_null(0.0))
+    nothing = {kind: ibis.null("int64") for kind in REWARDS}
+    return ibis.union(lines.select(*TRIAL, **came, net="amount"), back.select(*TRIAL, **nothing, net=-back.back))
 
 
 def _met(rows: ibis.Table, shown: ibis.Table, asked: Counting) -> ibis.Table:
@@ -214,9 +224,12 @@ def _latest(found: ibis.Table, shown: ibis.Table, asked: Counting, same: Any) ->
         [same, found.item_id == shown.item_id],
     )
     met = met.filter(met["at"] <= met.happened_at, met.happened_at <= met["at"] + asked.within)
-    first = {name: met[name].min() for name in ("item_id", "kind", "happened_at", "order_id", "amount")}
-    latest = met["view"].argmax(ibis.struct({"at": met["at"], "view": met["view"]}))
-    return met.group_by("event_id").aggregate(view=latest, day=met.day.max(), shown_at=met["at"].max(), **first)
+    own = {name: met[name].arbitrary() for name in ("item_id", "kind", "happened_at", "order_id", "amount")}
+    by_view = "by_view" in met.columns
+    view = (
+        met.by_view.arbitrary() if by_view else met["view"].argmax(ibis.struct({"at": met["at"], "view": met["view"]}))
+    )
+    return met.group_by("event_id").aggregate(view=view, day=met.day.max(), shown_at=met["at"].max(), **own)
 
 
 def _taken_back(rows: ibis.Table, orders: ibis.Table, asked: Counting) -> ibis.Table:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import ibis
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from django.db import transaction
 
 from bandits import counting
@@ -143,9 +144,7 @@ def _counted(asked: Counting, days: Window, until_batch: int) -> Stored:
     whole = Window(days.start - DAY, days.end + asked.attribution + DAY)
     with engine.events(whole, until_batch=until_batch) as events:
         trials = counting.kept(counting.trials(events, asked, days))
-        cells = counting.cells(trials, asked).to_pyarrow()
-        took = counting.delays(trials).to_pyarrow()
-    parts, slow = _by_day(cells, CELLS), _by_day(took, DELAYS)
+        parts, slow = _by_day(counting.cells(trials, asked), CELLS), _by_day(counting.delays(trials), DELAYS)
     return {day: (packed(rows), packed(slow[day]) if day in slow else b"") for day, rows in parts.items()}
 
 
@@ -180,10 +179,13 @@ def _joined(rows: Iterable[tuple[date, Any]], schema: pa.Schema) -> pa.Table:
     return pa.concat_tables(found) if found else schema.append(pa.field("day", pa.date32())).empty_table()
 
 
-def _by_day(rows: pa.Table, schema: pa.Schema) -> dict[date, pa.Table]:
-    named = rows.sort_by([(name, "ascending") for name in ("day", *schema.names[:2])])
-    days = pc.unique(named["day"]).to_pylist()
-    return {day: named.filter(pc.equal(named["day"], day)).select(schema.names).cast(schema) for day in days}
+def _by_day(rows: ibis.Table, schema: pa.Schema) -> dict[date, pa.Table]:
+    """In the order of items, which packs twice as small."""
+    found = rows.order_by("day", schema.names[0]).to_pyarrow()
+    days, starts = np.unique(found["day"].to_numpy(), return_index=True)
+    sizes = np.diff([*starts, found.num_rows])
+    parts = (found.slice(start, size) for start, size in zip(starts.tolist(), sizes.tolist(), strict=True))
+    return {day: part.select(schema.names).cast(schema) for day, part in zip(days.tolist(), parts, strict=True)}
 
 
 def _categories() -> pa.Table:
