@@ -65,13 +65,14 @@ def stacked(ranked: Callable[[int], NDArray[np.intp]], n_rows: int, width: int) 
     One row is in memory at a time per thread: 160 kB at 10,000 items. NumPy lets go of the interpreter while it
     draws and sorts, so the rows share the processor's cores.
     """
-    rows = np.empty((n_rows, width), np.uint32)
+    rows, n_threads = np.empty((n_rows, width), np.uint32), os.cpu_count() or 1
 
-    def fill(row: int) -> None:
-        rows[row] = ranked(row)
+    def fill(first: int) -> None:
+        for row in range(first, n_rows, n_threads):
+            rows[row] = ranked(row)
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for _ in threads.map(fill, range(n_rows)):
+    with ThreadPoolExecutor(n_threads) as threads:
+        for _ in threads.map(fill, range(n_threads)):
             pass
     return rows
 
