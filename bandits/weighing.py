@@ -40,6 +40,13 @@ class Weighed:
     rewarded: graduation.Vector  # sum of the known rewards
     decisions: Decisions
 
+    @property
+    def nearest(self) -> list[int]:
+        """The undecided items of the pool, the one likeliest to be better than its bar first."""
+        stays = self.in_pool & ~self.decisions.graduate & ~self.decisions.retire
+        order = np.argsort(-self.decisions.chance_in, kind="stable")
+        return [int(i) for i in order if stays[i]]
+
     def evidence(self, places: Sequence[int]) -> list[dict[str, Any]]:
         """All that the decisions about these items stand on, as JSON holds it."""
         if not places:
@@ -70,12 +77,15 @@ class Weighed:
         }
 
 
-def weigh(campaign: Campaign, *, at: datetime) -> Weighed | Withheld:
-    """By the newest posterior of all traffic; withheld before the first, and where there is no bar."""
+def weigh(campaign: Campaign, *, at: datetime, cells: pa.Table | None = None) -> Weighed | Withheld:
+    """By the newest posterior of all traffic; withheld before the first, and where there is no bar.
+
+    `cells` are those of `seen`, for who has them already.
+    """
     row = learning.newest(campaign)
     if row is None:
         return Withheld(Reason.NO_DATA)
-    found = cells(campaign, row, at)
+    found = looked_at(campaign, row, at) if cells is None else cells
     categories = dict(pool.items(campaign).values_list("key", "category__key"))
     known = bars_of(campaign, found, set(categories))
     if isinstance(known, Withheld):
@@ -91,10 +101,10 @@ def weigh(campaign: Campaign, *, at: datetime) -> Weighed | Withheld:
 def seen(campaign: Campaign, at: datetime) -> pa.Table | None:
     """The cells of the scenario as the newest posterior looked at them; None before the first."""
     row = learning.newest(campaign)
-    return None if row is None else cells(campaign, row, at)
+    return None if row is None else looked_at(campaign, row, at)
 
 
-def cells(campaign: Campaign, row: Posterior, at: datetime) -> pa.Table:
+def looked_at(campaign: Campaign, row: Posterior, at: datetime) -> pa.Table:
     """What the ledger has of the scenario, as this campaign looks at it."""
     attribution = timedelta(hours=campaign.attribution_hours)
     money = viewing.REWARDED[campaign.reward] if viewing.is_money(campaign) else ""

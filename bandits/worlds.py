@@ -80,7 +80,7 @@ def step_hours(n_items: int, days: int, n_runs: int) -> int:
 
 def _bar(campaign: Campaign, row: Posterior, known: Known) -> tuple[float, str]:
     """The middle one of the items; of money as the share of impressions that earn it."""
-    found = weighing.bars_of(campaign, weighing.cells(campaign, row, known.at), {item.key for item in known.items})
+    found = weighing.bars_of(campaign, weighing.looked_at(campaign, row, known.at), {item.key for item in known.items})
     if isinstance(found, Withheld):
         raise UnableToSimulate(f"There is no bar to be better than: {found.reason.value}. Set one for the campaign.")
     bars = sorted((found.of(category) for category in known.shelf.categories), key=lambda bar: bar.value)

@@ -25,20 +25,25 @@ def section(
     now: datetime,
     is_money: bool = False,
     waiting: str = "",
+    nearest: Sequence[Json] = (),
+    graduate_at: float = 0.9,
 ) -> Section:
     """Outcomes oldest first, as the API tells them, `link` to where one may be taken back; what `judged` found.
 
     Rewards are percentages, or amounts where they are money. `waiting` says why nothing can be decided, where so.
     """
-    if not outcomes:
+    following = [_nearest(nearest, names, graduate_at)] if nearest else []
+    if not outcomes and not following:
         return Section("outcomes", "Graduated and retired", missing=waiting or NOTHING)
+    if not outcomes:
+        return Section("outcomes", "Graduated and retired", sentence=NOTHING, pictures=following)
     rate = words.number if is_money else words.percent
     survival = [s for s in judgement["survival"] if "withheld" not in s["share"]]
     return Section(
         "outcomes",
         "Graduated and retired",
         sentence=sentence(judgement),
-        pictures=[_curve(outcomes, now), *([_survival(survival)] if survival else [])],
+        pictures=[_curve(outcomes, now), *([_survival(survival)] if survival else []), *following],
         tables=[_decisions(outcomes, names, rate), _judged(judgement, names, rate)],
         notes=[waiting] if waiting else [],
     )
@@ -103,6 +108,25 @@ def _survival(rows: Sequence[Json]) -> Picture:
     caption = "Share of the graduated items that were neither clearly under their bar by then nor taken back, 95 %."
     chart = charts.curves(points, title="Share", at="days since graduation")
     return Picture("survival", "After graduation", chart, told, caption)
+
+
+def _nearest(rows: Sequence[Json], names: Mapping[str, str], graduate_at: float) -> Picture:
+    """Who is next, as far as it is known now."""
+    bars = [
+        charts.Bar(
+            names.get(one["item"], one["item"]),
+            one["chance"],
+            words.percent(one["chance"])
+            + (f", {words.count(one['missing'])} impressions to go" if one["missing"] else ""),
+            "better" if one["chance"] >= graduate_at else "neutral",
+        )
+        for one in rows
+    ]
+    caption = (
+        f"Probability to be better than the bar. From {words.percent(graduate_at)} on an item graduates once it is "
+        "old enough and has been seen enough."
+    )
+    return Picture("nearest", "Next to graduate", charts.bars(bars, highest=1.0), list(rows), caption)
 
 
 def _decisions(outcomes: Sequence[Json], names: Mapping[str, str], rate: Rate) -> Table:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from scipy.stats import beta as beta_law
 
 from bandits import outcome_sections, tasks
 from bandits.models import Campaign, Outcome
@@ -98,7 +99,6 @@ def test_the_section_links_to_the_way_back_for_who_may_take_it(campaign: Campaig
 
 
 def test_the_section_says_why_nothing_can_be_decided(campaign: Campaign) -> None:
-    assert leaving(campaign).outcomes().missing == "Nothing has been decided yet."
     Item.objects.update(tags=["new"])  # nobody is an incumbent any more
     assert "no bar yet to decide by: no item outside of the pool" in leaving(campaign).outcomes().missing
     Campaign.objects.update(graduates=False)
@@ -107,6 +107,17 @@ def test_the_section_says_why_nothing_can_be_decided(campaign: Campaign) -> None
     campaign.posteriors.all().delete()
     campaign.graduates = True
     assert leaving(campaign).outcomes().missing == outcome_sections.UNLEARNED
+
+
+def test_before_the_first_decision_the_section_shows_who_is_next(campaign: Campaign) -> None:
+    found = leaving(campaign).outcomes()
+    assert found.sentence == "Nothing has been decided yet."
+    young, fair = found.pictures[0].rows  # good and poor are about to leave
+    assert (young["item"], young["missing"], fair["item"], fair["missing"]) == ("young", 50, "fair", 0)
+    assert young["chance"] == pytest.approx(beta_law.sf(0.03, 1 + 9, 49 + 41))
+    Campaign.objects.update(status="paused")
+    campaign.refresh_from_db()
+    assert leaving(campaign).outcomes().missing == "Nothing has been decided yet."
 
 
 def test_merchants_are_named(campaign: Campaign) -> None:

@@ -86,6 +86,19 @@ def test_every_decision_has_its_evidence_and_the_way_back_as_long_as_it_stands()
     assert back.cells[-1].link == ""
 
 
+def test_who_is_next_is_drawn_with_what_is_still_missing() -> None:
+    nearest = [{"item": "a", "chance": 0.93, "missing": 40.0}, {"item": "b", "chance": 0.71, "missing": 0.0}]
+    found = outcomes.section([], judgement(), {"a": "Coat"}, now=NOW, nearest=nearest)
+    assert (found.sentence, found.is_missing) == ("Nothing has been decided yet.", False)
+    drawn = found.pictures[0].chart.rows
+    assert [(row["label"], row["note"], row["tone"]) for row in drawn] == [
+        ("Coat", "93 %, 40 impressions to go", "better"),
+        ("b", "71 %", "neutral"),
+    ]
+    both = outcomes.section([left("c")], judgement(), {}, now=NOW, nearest=nearest)
+    assert [picture.key for picture in both.pictures] == ["graduation", "nearest"]
+
+
 def test_what_the_ordinary_pool_showed_is_told_item_by_item() -> None:
     rate = {"value": 0.04, "low": 0.036, "high": 0.044}
     items = [
