@@ -42,12 +42,15 @@ class KeysField(forms.CharField):
 
 class CampaignForm(forms.ModelForm[Campaign]):
     segments = KeysField(at_most=50, help_text="Values that get a table of their own: IN, BR. All others share one.")
-    pool_tags = KeysField(at_most=1_000, help_text="Any of these tags.")
-    pool_countries = KeysField(at_most=250, help_text="Where the item ships from: IN, CN.")
+    pool_tags = KeysField(label="Tags", at_most=1_000, help_text="Any of these tags.")
+    pool_countries = KeysField(label="Countries", at_most=250, help_text="Where the item ships from: IN, CN.")
     pool_items = KeysField(
-        at_most=MOST_ITEMS, rows=2, help_text="They take part whatever the rule says. Keys, by comma or line."
+        label="Picked by hand",
+        at_most=MOST_ITEMS,
+        rows=2,
+        help_text="Keys, by comma or line: they take part whatever the rule says.",
     )
-    pool_excluded = KeysField(at_most=MOST_ITEMS, rows=2, help_text="They never take part.")
+    pool_excluded = KeysField(label="Excluded", at_most=MOST_ITEMS, rows=2, help_text="They never take part.")
     guards = forms.MultipleChoiceField(
         choices=Guard.choices,
         required=False,
@@ -57,6 +60,10 @@ class CampaignForm(forms.ModelForm[Campaign]):
 
     class Meta:
         labels = {
+            "pool_tags": "Tags",
+            "pool_countries": "Countries",
+            "pool_items": "Picked by hand",
+            "pool_excluded": "Excluded",
             "pool_by_rule": "By the rule below",
             "pool_categories": "Categories",
             "pool_merchants": "Merchants",
@@ -98,13 +105,6 @@ class CampaignForm(forms.ModelForm[Campaign]):
             "guard_margin": "How much worse than its control share the scenario may be: 0.05 is 5 %. It may change "
             "while it runs.",
         }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        labels = {"pool_tags": "Tags", "pool_countries": "Countries"}
-        for name, label in {**labels, "pool_items": "Picked by hand", "pool_excluded": "Excluded"}.items():
-            if name in self.fields:  # what is fixed has no field
-                self.fields[name].label = label
 
     def clean_positions(self) -> list[int]:
         return sorted(self.cleaned_data["positions"])

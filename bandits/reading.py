@@ -1,13 +1,16 @@
 """What the page of a campaign is made from: its posteriors, its newest table and looks, as they are stored."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 import numpy as np
 from django.http import HttpRequest
+from django.utils import timezone
 
 from bandits import ahead
 from bandits.models import Campaign, Posterior
+from bandits.outcome_sections import Leaving
 from bandits.page import Choice, Known, Wording, chances, leaders
 from firstlight.catalog.models import Item
 
@@ -20,10 +23,12 @@ class Reading:
 
     campaign: Campaign
     choice: Choice
+    at: datetime
+    may_change: bool = False
 
     @classmethod
-    def of(cls, request: HttpRequest, campaign: Campaign) -> "Reading":
-        return cls(campaign, Choice.of(request.GET, campaign.segments))
+    def of(cls, request: HttpRequest, campaign: Campaign, *, may_change: bool = False) -> "Reading":
+        return cls(campaign, Choice.of(request.GET, campaign.segments), timezone.now(), may_change)
 
     @cached_property
     def history(self) -> list[Known]:
@@ -48,6 +53,10 @@ class Reading:
         if self.chances:
             shown |= {self.chances.items[i] for i in self.chances.order[: chances.LISTED]}
         return names(shown)
+
+    @cached_property
+    def leaving(self) -> Leaving:
+        return Leaving(self.campaign, self.at, self.may_change)
 
     @property
     def wording(self) -> Wording:

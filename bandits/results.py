@@ -19,7 +19,7 @@ OFFERED = 30  # items that the search field offers
 
 
 def page(request: HttpRequest, campaign: Campaign, *, may_change: bool) -> HttpResponse:
-    reading = Reading.of(request, campaign)
+    reading = Reading.of(request, campaign, may_change=may_change)
     context = {
         **admin.site.each_context(request),
         "title": campaign.name,
@@ -27,6 +27,7 @@ def page(request: HttpRequest, campaign: Campaign, *, may_change: bool) -> HttpR
         "campaign": campaign,
         "object": campaign,
         "may_change": may_change,
+        "may_export": request.user.has_perm("exports.add_job"),
         "settings": planned.settings(campaign),
         "pool": pool_size(campaign),
         "export": reverse("admin:bandits_campaign_results", args=[campaign.pk]),

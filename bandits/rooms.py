@@ -2,15 +2,10 @@
 
 from collections.abc import Callable
 
-from django.urls import reverse
-from django.utils import timezone
-
-from bandits import ecosystem, explaining, judged
-from bandits.models import Campaign, Outcome
-from bandits.page import Json, Section, chances, exposure, item, leaders, merchants, outcomes, segments, standing
+from bandits import explaining
+from bandits.page import Json, Section, chances, exposure, item, leaders, segments, standing
 from bandits.page import why as told_why
 from bandits.reading import Reading, names
-from firstlight.catalog.models import Merchant
 from firstlight.kernel.withheld import Withheld
 
 Room = Callable[[Reading], Section | None]
@@ -24,7 +19,7 @@ def _why(reading: Reading) -> Section | None:
     """Only of a request that somebody asks for."""
     if not reading.choice.trace:
         return None
-    told = explaining.why(reading.campaign, reading.choice.trace, at=timezone.now())
+    told = explaining.why(reading.campaign, reading.choice.trace, at=reading.at)
     if isinstance(told, Withheld):
         return Section("why", "Why this was shown", missing=f"“{reading.choice.trace}”: {told.reason.value}.")
     titles = names({slot["item_id"] for slot in told["slots"]} | {step["item_id"] for step in told["steps"]})
@@ -55,36 +50,11 @@ def _exposure(reading: Reading) -> Section | None:
 
 
 def _outcomes(reading: Reading) -> Section | None:
-    if reading.newest is None:
-        return None
-    campaign, now = reading.campaign, timezone.now()
-    rows = [_outcome(campaign, row) for row in campaign.outcomes.order_by("decided_at", "pk")]
-    judgement = judged.judge(campaign, at=now) if rows else {}
-    titles = names({row["item"] for row in rows[-outcomes.LISTED :]})
-    return outcomes.section(rows, judgement, titles, now=now, is_money=reading.wording.is_money)
-
-
-def _outcome(campaign: Campaign, row: Outcome) -> Json:
-    return {
-        "item": row.item,
-        "kind": row.kind,
-        "decided_at": row.decided_at,
-        "decided_by": row.decided_by,
-        "evidence": row.evidence,
-        "reversed_at": row.reversed_at,
-        "reversed_by": row.reversed_by,
-        "reason": row.reason,
-        "link": reverse("admin:bandits_campaign_take_back", args=[campaign.pk, row.pk]),
-    }
+    return reading.leaving.outcomes() if reading.newest else None
 
 
 def _merchants(reading: Reading) -> Section | None:
-    if reading.newest is None:
-        return None
-    found = ecosystem.spread(reading.campaign, at=timezone.now())
-    keys = [row["merchant"] for row in found["ever"]]
-    called = dict(Merchant.objects.filter(key__in=keys).exclude(name="").values_list("key", "name"))
-    return merchants.section(found, called)
+    return reading.leaving.merchants() if reading.newest else None
 
 
 def _told(room: Callable[[Reading, Json], Section]) -> Room:
