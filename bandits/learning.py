@@ -43,6 +43,7 @@ class Known:
     batch: int
     cells: pa.Table  # of the ledger
     lens: Lens
+    scenario: Evidence  # what the cells say of all items
     at: datetime
 
     @property
@@ -63,7 +64,7 @@ def learn(campaign_id: int, *, at: datetime) -> Posterior:
         campaign = Campaign.objects.select_related("scenario").get(pk=campaign_id)
         ledgers.bring_up(ledgers.of(campaign), until_batch=lake.latest_batch(), at=at)
         known, before = known_of(campaign, at), newest(campaign)
-        learned = [before] if before and not is_due(before, known) else posteriors(known, before)
+        learned = posteriors(known, before) if before is None or is_due(before, known) else together(before)
         if keep(known, learned):
             publication.publish()  # if this fails, the beat publishes
         return learned[0]
@@ -94,36 +95,44 @@ def known_of(campaign: Campaign, at: datetime) -> Known:
     ledger = ledgers.of(campaign)
     cells = ledgers.read(ledger, (at - ledgers.HISTORY).date())
     lens = viewing.lens(campaign, ledger, cells, at)
-    return Known(campaign, list(pool.items(campaign)), ledger.batch, cells, lens, at)
+    return Known(campaign, list(pool.items(campaign)), ledger.batch, cells, lens, seen(cells, lens), at)
+
+
+def together(row: Posterior) -> list[Posterior]:
+    """All that was learned in one step: that of all traffic first."""
+    return list(row.campaign.posteriors.filter(number=row.number).order_by("segment"))
 
 
 def is_due(before: Posterior, known: Known) -> bool:
-    """Whether there is anything to learn: other items, other counts, or time that has passed."""
-    shelf, now = known.shelf, seen(known.cells, known.lens)
-    own, stored = now.of(shelf.items), before.numbers
-    totals = (float(now.impressions.sum()), float(now.rewards.sum()))
+    """Whether there is anything to learn: other items, other counts, other promises, or time that has passed."""
+    own, stored, promised = known.scenario.of(known.shelf.items), before.numbers, delivering.promises(known.campaign)
+    totals = (float(known.scenario.impressions.sum()), float(known.scenario.rewards.sum()))
     return (
-        tuple(before.items) != shelf.items
+        tuple(before.items) != own.items
         or (before.scenario_trials, before.scenario_successes) != totals
         or not np.array_equal(stored.get("impressions", np.empty(0)), own.impressions)
         or not np.array_equal(stored.get("rewards", np.empty(0)), own.rewards)
-        or (known.at - learned_at(before) >= STALE and _ages(known.campaign, own))
+        or before.told.get("promised") != str(promised)
+        or _has_aged(before, own, known.at, keeps_promises=promised != pacing.Promises())
     )
+
+
+def _has_aged(before: Posterior, own: Evidence, at: datetime, *, keeps_promises: bool) -> bool:
+    """Whether time alone changes something: looked at once an hour, and at midnight, when budgets begin anew."""
+    last = learned_at(before)
+    if at - last < STALE and at.date() == last.date():
+        return False
+    same = np.array_equal(before.trials, own.trials) and np.array_equal(before.successes, own.successes)
+    return keeps_promises or not same
 
 
 def learned_at(row: Posterior) -> datetime:
     return datetime.fromisoformat(row.told["at"]) if "at" in row.told else row.computed_at
 
 
-def _ages(campaign: Campaign, own: Evidence) -> bool:
-    """Whether the same counts say something else an hour later."""
-    fades = bool(campaign.half_life_days) or campaign.delay_aware
-    return delivering.promises(campaign) != pacing.Promises() or (fades and bool(own.impressions.any()))
-
-
 def posteriors(known: Known, before: Posterior | None) -> list[Posterior]:
     """Unsaved: of all traffic, then of each segment, which begins with what all traffic told."""
-    shelf, scenario = known.shelf, seen(known.cells, known.lens)
+    shelf, scenario = known.shelf, known.scenario
     own = scenario.of(shelf.items)
     stand = _stand(known, shelf, scenario, own)
     whole = believing.believed(shelf.items, stand, own)
@@ -171,7 +180,8 @@ def _step(known: Known, stand: Stand, scenario: Evidence, whole: Beliefs, before
     held = pacing.of(before.items, before.numbers) if before and "guarantee" in before.numbers else None
     pace = pacing.next_pace(held, promised, delivered.so_far, pacing.scale_of(whole))
     budgets = [asdict(one) for one in binding(pace, promised, delivered.so_far)]
-    told = grounds.told(known.lens, stand.rewards.levels, known.at) | {"budgets": budgets, "delivered": delivered.told}
+    told = grounds.told(known.lens, stand.rewards.levels, known.at)
+    told |= {"budgets": budgets, "delivered": delivered.told, "promised": str(promised)}
     return Step(before.number + 1 if before else 1, stand, scenario, pace, delivered, told)
 
 

@@ -206,7 +206,7 @@ def _one(rng: random.Random, name: str, tables: Sequence[int]) -> Event:
     at = START + timedelta(minutes=rng.randrange(5 * 24 * 60))
     trace, user = rng.choice([None, "t-1", "t-2", "t-3"]), rng.choice(["u-1", "u-2", "t-1", None])
     scenario = rng.choice(["home", "home", "home", "search"] + [None] * (kind in ("order", "refund", "cancel")))
-    country = rng.choice([{}, {"country": "IN"}, {"country": "BR"}, {"country": 7}])
+    country: dict[str, Any] = rng.choice([{}, {"country": "IN"}, {"country": "BR"}, {"country": 7}])
     if kind == "decision":
         first, second = rng.sample(ITEMS, 2)
         slots = [_slot(rng, 3, first, tables), _slot(rng, 8, second, tables)]

@@ -214,7 +214,12 @@ def test_traffic_is_parted_by_the_category_of_the_item(scenario: Scenario) -> No
 def test_campaigns_that_count_alike_share_a_ledger_and_others_do_not(scenario: Scenario) -> None:
     one, same = campaign(scenario), campaign(scenario, "same", reward="order", prior_strength_cap=20)
     assert ledgers.of(one) == ledgers.of(same)
-    others = [{"attribution_hours": 25}, {"segment_by": "country"}, {"value_cap": 5}, {"value_currency": "EUR"}]
+    others: list[dict[str, Any]] = [
+        {"attribution_hours": 25},
+        {"segment_by": "country"},
+        {"value_cap": 5},
+        {"value_currency": "EUR"},
+    ]
     asking = [campaign(scenario, f"other-{n}", **fields) for n, fields in enumerate(others)]
     assert len({ledgers.of(each).pk for each in [one, *asking]}) == 5
 
@@ -279,7 +284,12 @@ def test_of_two_that_count_at_once_one_counts(scenario: Scenario, monkeypatch: p
     ledger = ledgers.of(campaign(scenario))
     arrive(1, events)
     one_run = ledgers._counted
-    monkeypatch.setattr(ledgers, "_counted", lambda *asked: counted.append(asked) or one_run(*asked))
+
+    def noted(*asked: Any) -> Any:
+        counted.append(asked)
+        return one_run(*asked)
+
+    monkeypatch.setattr(ledgers, "_counted", noted)
 
     def learner(_: int) -> None:
         try:
