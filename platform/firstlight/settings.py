@@ -171,6 +171,7 @@ SPECTACULAR_SETTINGS = {
         "Value": "firstlight.metrics.models.Value",
         "Status": "experiments.models.Status",
         "UnitKind": "experiments.models.Unit",
+        "OutcomeKind": "bandits.models.Outcome.Kind",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
