@@ -26,7 +26,7 @@ class Beliefs(Protocol):
 
     @property
     def kind(self) -> str:
-        """beta, gamma or hurdle."""
+        """beta, gamma or hurdle; linear or logistic in a context."""
 
     @property
     def items(self) -> tuple[str, ...]: ...
@@ -177,6 +177,10 @@ class Hurdle:
 
 def of(kind: str, items: Sequence[str], arrays: Mapping[str, Vector]) -> Beliefs:
     """Beliefs again from what `arrays` gave; other arrays stored beside them are not looked at."""
+    if kind in ("linear", "logistic"):
+        from bandits.policies import incontext  # which draws tables, and so stands above this module
+
+        return incontext.stored(kind, items, arrays)
     made = {"beta": Beta, "gamma": Gamma, "hurdle": Hurdle}[kind]
     numbers: dict[str, Any] = {f.name: arrays[f.name] for f in fields(made) if f.name != "items"}
     beliefs: Beliefs = made(tuple(items), **numbers)
