@@ -1,7 +1,9 @@
 """What became of items: who graduated and was retired over time, whether that was right, each with its evidence."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from firstlight.console import charts, words
@@ -12,8 +14,10 @@ Json = Mapping[str, Any]
 Rate = Callable[[float | None], str]
 
 LISTED = 50  # decisions; the API has all
+DRAWN = 200  # times at which something changed
 VERBS = {"graduated": "graduated", "retired": "retired"}
 TONES = {"graduated": "better", "retired": "worse"}
+ALIVE = "still above the bar"
 NOTHING = "Nothing has been decided yet."
 
 
@@ -78,32 +82,35 @@ def _right(judgement: Json) -> str:
 
 def _curve(outcomes: Sequence[Json], now: datetime) -> Picture:
     """How many had left and not come back, at each time that changed it."""
-    points: list[charts.Point] = []
-    for kind in TONES:
-        changes = sorted(_changes(outcomes, kind))
-        total, steps = 0, [(changes[0][0], 0)] if changes else []
-        for at, change in changes:
-            total += change
-            steps.append((at, total))
-        if steps:
-            steps.append((now, total))
-        points += [charts.Point(at, kind, float(n)) for at, n in steps]
+    points = [point for kind in TONES for point in _course(kind, _changes(outcomes, kind), now)]
     rows = [{"at": p.at.isoformat(), "kind": p.series, "items": p.value} for p in points]
     caption = "Items that left the pool by then. An item that was taken back counts no longer."
     return Picture("graduation", "Items that left the pool", charts.series(points), rows, caption)
 
 
-def _changes(outcomes: Sequence[Json], kind: str) -> list[tuple[datetime, int]]:
+def _course(kind: str, changes: Mapping[datetime, int], now: datetime) -> list[charts.Point]:
+    """From nothing to now; nothing at all where nothing ever changed."""
+    times = sorted(changes)
+    totals = list(accumulate(changes[at] for at in times))
+    steps = [(times[0], 0), *zip(times, totals, strict=True), (now, totals[-1])] if times else []
+    return [charts.Point(at, kind, float(n)) for at, n in steps]
+
+
+def _changes(outcomes: Sequence[Json], kind: str) -> Counter[datetime]:
+    """How many left and came back at each time; by the day where there are more times than can be told apart."""
     own = [one for one in outcomes if one["kind"] == kind]
-    left = [(_time(one["decided_at"]), 1) for one in own]
-    return left + [(_time(one["reversed_at"]), -1) for one in own if one["reversed_at"]]
+    changes = [(_time(one["decided_at"]), 1) for one in own]
+    changes += [(_time(one["reversed_at"]), -1) for one in own if one["reversed_at"]]
+    is_long = len({at for at, _ in changes}) > DRAWN
+    found: Counter[datetime] = Counter()
+    for at, change in changes:
+        found[at.replace(hour=0, minute=0, second=0, microsecond=0) if is_long else at] += change
+    return found
 
 
 def _survival(rows: Sequence[Json]) -> Picture:
-    points = [
-        charts.Aged(s["days"], "still above the bar", *(s["share"][end] for end in ("value", "low", "high")))
-        for s in rows
-    ]
+    ends = [(s["days"], *(s["share"][end] for end in ("value", "low", "high"))) for s in rows]
+    points = [charts.Aged(*point) for point in ((0, ALIVE, 1.0, 1.0, 1.0), *((d, ALIVE, *rest) for d, *rest in ends))]
     told = [{"days": s["days"], "items": s["n"], **s["share"]} for s in rows]
     caption = "Share of the graduated items that were neither clearly under their bar by then nor taken back, 95 %."
     chart = charts.curves(points, title="Share", at="days since graduation")

@@ -11,7 +11,7 @@ from bandits import graduating, ledgers, weighing
 from bandits.models import Campaign, Outcome, Posterior, Status
 from firstlight.accounts.models import AuditEntry, User
 from firstlight.catalog.models import Category, Item, Scenario
-from firstlight.notices.models import Notice
+from firstlight.notices.models import Delivery, Notice, Webhook
 from firstlight.postgres import locks
 from tests.bandits.ledger_rows import Cell, counts
 
@@ -123,6 +123,16 @@ def test_many_items_are_one_audit_entry_and_one_notice_a_kind(campaign: Campaign
     assert notice.sentence.startswith("“Spring”: 101 items graduated: good, more-000")
     assert notice.sentence.endswith("and 96 more.")
     assert len(notice.evidence["items"]) == 101 and notice.deliveries.count() == 1  # to the owner
+
+
+def test_a_webhook_that_wants_to_know_is_told_and_another_is_not(campaign: Campaign) -> None:
+    for key, kinds in (("follows", ["campaign.graduated"]), ("else", ["experiment.ready"])):
+        Webhook.objects.create(key=key, name=key, url="https://example.org/", kinds=kinds, salt=b"s" * 32)
+    decided(campaign)
+    told = Delivery.objects.exclude(webhook=None).select_related("webhook", "notice")
+    assert [(one.webhook.key, one.notice.kind) for one in told if one.webhook] == [("follows", "campaign.graduated")]
+    items = told[0].notice.evidence["items"]
+    assert [(one["item"], one["impressions"]) for one in items] == [("good", 1000)]
 
 
 def test_without_incumbents_nothing_is_decided(campaign: Campaign) -> None:

@@ -61,10 +61,18 @@ def test_the_sentence_tells_how_many_how_fast_and_how_surely() -> None:
 def test_the_curve_rises_with_every_decision_and_falls_with_every_reversal() -> None:
     rows = [taken_back("a", days_ago=4), left("b"), left("c", "retired", days_ago=1)]
     found = outcomes.section(rows, judgement(), {}, now=NOW)
-    drawn = {(r["kind"], r["at"]): r["items"] for r in found.pictures[0].rows}
-    assert [n for (kind, _), n in drawn.items() if kind == "graduated"] == [1, 0, 1, 1]
-    assert drawn["retired", NOW.isoformat()] == 1
+    drawn = [(r["kind"], r["items"]) for r in found.pictures[0].rows]
+    assert drawn == [("graduated", n) for n in (0, 1, 0, 1, 1)] + [("retired", n) for n in (0, 1, 1)]
     assert found.pictures[0].spec["layer"]
+
+
+def test_items_that_left_in_one_step_are_one_step_of_the_curve_and_long_courses_go_by_the_day() -> None:
+    together = outcomes.section([left("a"), left("b")], judgement(), {}, now=NOW).pictures[0].rows
+    assert [r["items"] for r in together] == [0, 2, 2]
+    times = [(NOW - timedelta(days=5) + timedelta(minutes=10 * i)).isoformat() for i in range(300)]
+    rows = [left(f"i-{i}", decided_at=at) for i, at in enumerate(times)]
+    drawn = outcomes.section(rows, judgement(), {}, now=NOW).pictures[0].rows
+    assert [r["items"] for r in drawn] == [0, 72, 216, 300, 300]
 
 
 def test_survival_is_drawn_as_far_as_it_is_known() -> None:
