@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from bandits import plan
-from bandits.models import MOST_ITEMS, Campaign, Guard
+from bandits.models import MOST_ITEMS, Campaign, Guard, all_guards
 from firstlight.catalog.models import Item
 
 LONGEST = 200  # characters of a key
@@ -53,6 +53,7 @@ class CampaignForm(forms.ModelForm[Campaign]):
     pool_excluded = KeysField(label="Excluded", at_most=MOST_ITEMS, rows=2, help_text="They never take part.")
     guards = forms.MultipleChoiceField(
         choices=Guard.choices,
+        initial=all_guards,
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="Compared with the control share; one that gets worse by more than the margin pauses the campaign.",

@@ -128,7 +128,7 @@ def test_a_product_manager_goes_from_a_rule_to_an_export(visit: Visit) -> None:
     page.wait_for_url("**/results/")
     assert Campaign.objects.get().status == Status.RUNNING
 
-    page.click("a:has-text('Export')")
+    page.click("a[href*='kind=posteriors']")
     page.wait_for_url("**/exports/job/add/**")
     assert (page.input_value("#id_campaign"), page.input_value("#id_kind")) == ("new-arrivals", "posteriors")
     page.click("button[name=_save]")
