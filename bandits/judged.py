@@ -31,13 +31,13 @@ def judge(campaign: Campaign, *, at: datetime, cells: pa.Table | None = None) ->
     outcomes = list(campaign.outcomes.order_by("decided_at", "pk"))
     found = weighing.seen(campaign, at) if cells is None else cells
     if found is None:
-        return told(outcomes, [], {}, {}, 0)
+        return told(outcomes, [], {}, {}, frozenset())
     latest = [row for row in {one.item: one for one in outcomes}.values() if "bar" in row.evidence]
     organic = Organic(found)
     later = [organic.later(one, one.decided_at, None) for one in latest]
     survived = {days: survivors(campaign, outcomes, organic, days, at) for days in judging.AFTER}
-    corpus, explored = discoverable(found)
-    return told(outcomes, later, survived, corpus, explored)
+    corpus, shown = discoverable(found)
+    return told(outcomes, later, survived, corpus, shown)
 
 
 class Organic:
@@ -79,14 +79,14 @@ def survivors(
     return rows
 
 
-def discoverable(cells: pa.Table) -> tuple[dict[int, int], int]:
-    """How many of the items that the campaign has shown were rewarded since, in the ordinary pool; of how many."""
+def discoverable(cells: pa.Table) -> tuple[dict[int, int], frozenset[str]]:
+    """How many of the items that the campaign has shown were rewarded since, in the ordinary pool; and those items."""
     first = standing.by_item(cells).select(["item_id", "first_ours_at"])
     first = first.filter(pc.is_valid(first["first_ours_at"]))
     own = cells.filter(cells["organic"]).join(first, "item_id", join_type="inner")
     own = own.filter(pc.greater(own["at"], own["first_ours_at"]))
     won = own.group_by("item_id").aggregate([("successes", "sum")])["successes_sum"].to_numpy()
-    return {n: int((won > n).sum()) for n in BEYOND}, first.num_rows
+    return {n: int((won > n).sum()) for n in BEYOND}, frozenset(first["item_id"].to_pylist())
 
 
 def told(
@@ -94,7 +94,7 @@ def told(
     later: Sequence[Later],
     survived: Mapping[int, Sequence[tuple[Later, bool]]],
     corpus: Mapping[int, int],
-    explored: int,
+    shown: frozenset[str],
 ) -> Json:
     in_force = [one for one in outcomes if one.reversed_at is None]
     found = [one for one in in_force if one.kind == Outcome.Kind.GRADUATED]
@@ -109,7 +109,8 @@ def told(
         "survival": [survival(days, rows) for days, rows in survived.items()],
         "hours": plain(judging.middle(_of(measured, "age_hours"))),
         "impressions": plain(judging.middle(_of(measured, "impressions"))),
-        "explored": explored,
+        "explored": len(shown),
+        "graduation_rate": plain(judging.share_of(sum(one.item in shown for one in found), len(shown))),
         "corpus": [{"more_than": n, "items": count} for n, count in corpus.items()],
         "items": [_item(one) for one in later],
     }

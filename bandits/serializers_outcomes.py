@@ -111,6 +111,7 @@ class JudgementSerializer(serializers.Serializer[Any]):
     hours = MiddleField(help_text="From the first impression to graduation.")
     impressions = MiddleField(help_text="Until graduation.")
     explored = serializers.IntegerField(help_text="Items that the campaign has shown.")
+    graduation_rate = EstimateField(help_text="Of the items that the campaign has shown, those that graduated.")
     corpus = CorpusSerializer(many=True)
     items = JudgedItemSerializer(many=True)
 

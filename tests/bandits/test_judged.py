@@ -71,9 +71,11 @@ def test_survival_looks_only_at_the_days_it_names_and_at_who_was_seen_in_them(ca
     assert by_days[30] == {"days": 30, "n": 0, "share": {"withheld": "fewer than five decisions can be judged yet"}}
 
 
-def test_time_and_impressions_to_graduation_are_those_of_the_evidence(campaign: Campaign) -> None:
+def test_time_and_impressions_to_graduation_are_those_of_the_evidence(campaign: Campaign, ledger: Rows) -> None:
     left(campaign, "graduated", 5)
+    ledger([Cell(f"graduated-{i}", AT - DAY, 10, campaign="spring") for i in range(4)])
     found = judged.judge(campaign, at=LATER)
+    assert found["graduation_rate"]["value"] == 4 / 8  # four of these were shown, and four others
     assert found["hours"] == {"n": 5, "median": 72, "low": 48, "high": 96}
     assert found["impressions"]["median"] == 300
 
@@ -85,6 +87,7 @@ def test_the_discoverable_corpus_is_what_was_rewarded_in_the_ordinary_pool_after
     ledger([Cell("never-ours", AT, 100, 90)])
     found = judged.judge(campaign, at=LATER)
     assert found["explored"] == 4
+    assert found["graduation_rate"] == {"withheld": "fewer than five decisions can be judged yet"}
     assert found["corpus"] == [
         {"more_than": 0, "items": 2},
         {"more_than": 10, "items": 1},
