@@ -96,7 +96,9 @@ def examination(cells: pa.Table, lens: Lens) -> Vector:
 def arrival(ages: Vector, lens: Lens) -> Vector:
     if lens.delays is None or isinstance(lens.delays, Withheld):
         return np.ones(len(ages))
-    return lens.delays.arrived(ages)
+    # Delays are known by the hour. Taken to come evenly within the first, clicks that come at once would make half a
+    # trial of an impression that has had all it gets, and a new item look twice as good as it is.
+    return lens.delays.arrived(np.maximum(ages, 1.0))
 
 
 def _places(items: pa.ChunkedArray) -> tuple[tuple[str, ...], NDArray[np.intp]]:

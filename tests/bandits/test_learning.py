@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,15 +16,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from django.conf import settings as django_settings
+from django.db import connection
 
 from bandits import learning, lifecycle
-from bandits.models import Campaign, DrawTable, Posterior
+from bandits.models import Campaign, DrawTable, Ledger, Posterior
 from bandits.policies import draws
+from bandits.policies.beliefs import Beta, Hurdle
 from bandits.policies.policy import Policy
 from firstlight.catalog.models import Item, Merchant, Scenario
 from firstlight.lake import table as lake
 from firstlight.lake.schema import EVENTS
 from firstlight.postgres import locks
+from tests.bandits import recount
 
 START = datetime(2026, 11, 1, 20, tzinfo=UTC)
 AT = START + timedelta(days=8)
@@ -196,6 +200,170 @@ def test_clicks_of_another_day_are_not_read_twice_through_the_window(campaign: C
     for batch, day in enumerate(days, start=1):
         arrive(batch, [Event("impression", day, "sku-1"), Event("click", day + timedelta(hours=5), "sku-1")])
         assert counts(learning.learn(campaign.pk, at=AT))["sku-1"] == (batch, batch)
+
+
+def bought(item: str, n: int, batch: int, *, at: datetime, country: str = "IN") -> list[recount.Event]:
+    """n impressions of an item, every second of which sells for 20."""
+    made = []
+    for i in range(n):
+        trace = f"{batch}-{item}-{country}-{i}"
+        told = {"country": country}
+        made.append(recount.Event("impression", at, item, trace, id=f"i-{trace}", properties=told))
+        if i % 2:
+            order = f"o-{trace}"
+            made.append(recount.Event("order", at + timedelta(hours=1), item, trace, value=20, order=order, id=order))
+    return made
+
+
+def test_money_is_learned_as_who_buys_and_what_that_is_worth(campaign: Campaign) -> None:
+    Campaign.objects.update(reward="net_value", value_cap=50)
+    recount.arrive(1, bought("sku-1", 400, 1, at=START))
+    refunds = [
+        recount.Event("refund", START + timedelta(hours=2), "sku-1", value=20, order=f"o-1-sku-1-IN-{i}", id=f"r-{i}")
+        for i in range(1, 200, 2)
+    ]
+    recount.arrive(2, refunds)
+    posterior = learning.learn(campaign.pk, at=AT)
+    believed = posterior.beliefs
+    assert isinstance(believed, Hurdle)
+    place = posterior.items.index("sku-1")
+    assert believed.a[place] - posterior.prior_a == pytest.approx(100, rel=0.2)  # prior of its category beside it
+    assert believed.mean[place] == pytest.approx(100 / 400 * 20, rel=0.25)
+    assert posterior.numbers["rewards"].tolist() == [2000 if item == "sku-1" else 0 for item in posterior.items]
+
+
+def test_a_segment_learns_apart_from_where_all_traffic_is(campaign: Campaign) -> None:
+    Campaign.objects.update(segment_by="country", segments=["IN", "BR", "DE"], reward="order", uniform_share="0.1")
+    recount.arrive(1, bought("sku-1", 60, 1, at=START) + bought("sku-2", 40, 1, at=START, country="BR"))
+    whole = learning.learn(campaign.pk, at=AT)
+    apart = {row.segment: row for row in Posterior.objects.filter(number=whole.number)}
+    assert {segment: sum(row.trials) for segment, row in apart.items()} == {"": 100, "IN": 60, "BR": 40, "DE": 0}
+    unseen, all_traffic = apart["DE"].beliefs, whole.beliefs
+    assert unseen.mean == pytest.approx(all_traffic.mean)
+    assert isinstance(unseen, Beta)
+    assert (unseen.a + unseen.b).max() <= campaign.prior_strength_cap + 1e-9
+    tables = {(t.segment, t.arm) for t in DrawTable.objects.all()}
+    assert tables == {("", "learned"), ("", "uniform"), ("IN", "learned"), ("BR", "learned"), ("DE", "learned")}
+    assert len(set(DrawTable.objects.values_list("seed", flat=True))) == 5
+
+
+def test_a_new_merchant_makes_new_tables_of_every_segment(campaign: Campaign) -> None:
+    Campaign.objects.update(segment_by="country", segments=["IN"])
+    learning.learn(campaign.pk, at=AT)
+    Item.objects.filter(key="sku-1").update(merchant=Merchant.objects.create(key="m-2"))
+    learning.learn(campaign.pk, at=AT)
+    newest = {t.segment: t.merchants[0] for t in DrawTable.objects.order_by("pk")}
+    assert (Posterior.objects.count(), newest) == (2, {"": "m-2", "IN": "m-2"})
+
+
+def test_campaigns_of_one_ledger_learn_each_its_own_reward(campaign: Campaign) -> None:
+    other = Campaign.objects.create(
+        key="other", name="Other", scenario=campaign.scenario, positions=[5], attribution_hours=24, reward="order"
+    )
+    recount.arrive(1, bought("sku-1", 60, 1, at=START))
+    clicks, orders = (learning.learn(pk, at=AT) for pk in (campaign.pk, other.pk))
+    assert Ledger.objects.count() == 1
+    assert (sum(clicks.trials), sum(clicks.successes), sum(orders.trials), sum(orders.successes)) == (60, 0, 60, 30)
+
+
+def test_old_data_fades_and_the_prior_does_not(campaign: Campaign) -> None:
+    Campaign.objects.update(half_life_days=4.0)
+    arrive(1, [Event("impression", START + timedelta(days=d), "sku-1", f"t-{d}") for d in range(3)])
+    posterior = learning.learn(campaign.pk, at=AT)
+    ages = [8 - d - 0.5 / 24 for d in range(3)]  # of the middle of its hour
+    assert posterior.trials[0] == pytest.approx(sum(2 ** (-age / 4) for age in ages))
+    assert posterior.numbers["impressions"][0] == 3
+    later = learning.learn(campaign.pk, at=AT + timedelta(minutes=50))
+    assert later == posterior  # too little time for a new one
+    later = learning.learn(campaign.pk, at=AT + timedelta(hours=2))
+    assert later.trials[0] == pytest.approx(posterior.trials[0] * 2 ** (-2 / 24 / 4))
+
+
+def test_when_all_rewards_had_their_time_there_is_nothing_new_an_hour_later(campaign: Campaign) -> None:
+    arrive(1, some_events(random.Random(1), 50))
+    first = learning.learn(campaign.pk, at=AT)
+    assert learning.learn(campaign.pk, at=AT + timedelta(days=1)) == first
+
+
+def ours(n: int, at: datetime) -> list[recount.Event]:
+    """Impressions in the campaign's own slot."""
+    slot = {"position": 3, "campaign": "new", "table": 1, "row": 0, "propensity": 0.5, "source": "table"}
+    made = []
+    for i in range(n):
+        name, item = f"{at:%H}-{i}", ITEMS[i % 3]
+        decided = [slot | {"item_id": item}]
+        made.append(recount.Event("decision", at, None, name, discovery=decided, id=f"d-{name}"))
+        made.append(recount.Event("impression", at, item, name, id=f"i-{name}"))
+    return made
+
+
+def test_a_budget_begins_anew_at_midnight_and_counts_when_it_is_changed(campaign: Campaign) -> None:
+    Campaign.objects.update(daily_budget=100)
+    closed = []
+    for hour in range(4):
+        recount.arrive(hour + 1, ours(20, START + timedelta(hours=hour)))
+        at = START + timedelta(hours=hour, minutes=50)
+        posterior = learning.learn(campaign.pk, at=at)
+        closed.append(bool(posterior.numbers["closed"].all()))
+    assert closed == [False, False, False, True]
+    assert DrawTable.objects.latest("id").depth == 0
+    assert [(b["name"], b["binds"]) for b in posterior.told["budgets"]] == [("daily_budget", True)]
+    Campaign.objects.update(daily_budget=500)
+    assert not learning.learn(campaign.pk, at=at).numbers["closed"].any()
+    Campaign.objects.update(daily_budget=100)
+    assert learning.learn(campaign.pk, at=at).numbers["closed"].all()
+    morning = learning.learn(campaign.pk, at=at + timedelta(minutes=11))
+    assert not morning.numbers["closed"].any()
+    assert morning.told["delivered"]["ever"] == 80
+
+
+def test_a_new_item_is_believed_to_beat_an_incumbent_with_the_chance_asked_for(campaign: Campaign) -> None:
+    Campaign.objects.update(prior="dynamic", prior_chance="0.3", least_impressions=100)
+    old = [f"old-{n}" for n in range(6)]  # in the scenario, not in the pool
+    events = [Event("impression", START, item, f"{item}-{i}") for item in old for i in range(200)]
+    events += [Event("click", START, item, f"{item}-{i}") for n, item in enumerate(old) for i in range(4 * n)]
+    arrive(1, events)
+    posterior = learning.learn(campaign.pk, at=AT)
+    new = posterior.beliefs
+    assert isinstance(new, Beta)
+    rng, prior = np.random.default_rng(5), posterior.prior_a + posterior.prior_b
+    rate = (1 + 60) / (100 + 1200)  # of the scenario: its priors are centred there
+    chosen = rng.integers(0, 6, 400_000)
+    incumbents = rng.beta(prior * rate + 4 * chosen, prior * (1 - rate) + 200 - 4 * chosen)
+    beaten = (rng.beta(new.a[0], new.b[0], len(chosen)) > incumbents).mean()
+    assert abs(beaten - 0.3) < 4 * np.sqrt(0.3 * 0.7 / len(chosen)) + 2e-3  # the mixture is cut at 1e-12 of its mass
+
+
+def test_rows_from_before_there_were_kinds_are_read_and_learned_on(campaign: Campaign) -> None:
+    old = Posterior.objects.create(
+        campaign=campaign,
+        number=7,
+        batch=3,
+        prior_a=1,
+        prior_b=99,
+        items=list(ITEMS),
+        trials=[10, 0, 0],
+        successes=[2, 0, 0],
+    )
+    assert old.beliefs.mean.tolist() == pytest.approx([3 / 110, 0.01, 0.01])
+    arrive(4, [Event("impression", START, "sku-1")])
+    new = learning.learn(campaign.pk, at=AT)
+    assert (new.number, counts(new)["sku-1"]) == (8, (1, 0))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_do_not_learn_for_one_campaign_at_once(campaign: Campaign) -> None:
+    arrive(1, some_events(random.Random(2), 30))
+
+    def other() -> None:
+        try:
+            learning.learn(campaign.pk, at=AT)
+        finally:
+            connection.close()
+
+    with locks.alone("learn", str(campaign.pk)), ThreadPoolExecutor(1) as threads, pytest.raises(locks.Busy):
+        threads.submit(other).result()
+    assert not Posterior.objects.exists()
 
 
 @pytest.mark.slow
