@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import transaction
 
-from bandits import believing, delivering, grounds, ledgers, pool, tables, viewing
+from bandits import believing, contexts, delivering, grounds, ledgers, pool, tables, viewing
 from bandits.believing import Shelf, Stand
+from bandits.contexts import InContexts
 from bandits.delivering import Delivered
 from bandits.evidence import Evidence, Lens, seen
 from bandits.models import Campaign, Posterior, PriorKind
@@ -137,12 +138,27 @@ def posteriors(known: Known, before: Posterior | None) -> list[Posterior]:
     stand = _stand(known, shelf, scenario, own)
     whole = believing.believed(shelf.items, stand, own)
     step = _step(known, stand, scenario, whole, before)
+    parts = {segment: _part(known, segment) for segment in known.campaign.segments if known.campaign.segment_by}
     made = [_row(known, step, "", own, whole)]
+    if known.campaign.policy in tables.CONTEXTUAL and parts:
+        found = _in_contexts(known, stand, parts, own)
+        made[0].context = found.model
+        return made + [_row(known, step, segment, part, found.beliefs[segment]) for segment, part in parts.items()]
     mean = believing.conversion(whole)
-    for segment in known.campaign.segments if known.campaign.segment_by else ():
-        part = seen(known.cells.filter(pc.equal(known.cells["segment"], segment)), known.lens).of(shelf.items)
+    for segment, part in parts.items():
         made.append(_row(known, step, segment, part, believing.believed(shelf.items, stand, part, mean=mean)))
     return made
+
+
+def _part(known: Known, segment: str) -> Evidence:
+    return seen(known.cells.filter(pc.equal(known.cells["segment"], segment)), known.lens).of(known.shelf.items)
+
+
+def _in_contexts(known: Known, stand: Stand, parts: Mapping[str, Evidence], whole: Evidence) -> InContexts:
+    prices = [(float(item.price), item.currency) if item.price is not None else None for item in known.items]
+    traits = contexts.traits(known.shelf.categories, known.shelf.merchants, prices)
+    kind, attribute = known.campaign.policy, known.campaign.segment_by
+    return contexts.learned(kind, attribute, traits=traits, stand=stand, parts=parts, whole=whole)
 
 
 def _stand(known: Known, shelf: Shelf, scenario: Evidence, own: Evidence) -> Stand:

@@ -4,7 +4,7 @@ Frozen with the model that learned by it: a value that appears later has no colu
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -97,6 +97,7 @@ def _common(counts: Mapping[str, float]) -> tuple[str, ...]:
     return tuple(sorted(ranked[:MOST]))
 
 
-def _columns(values: Iterable[str], columns: Sequence[str]) -> Matrix:
+def _columns(values: Sequence[str], columns: Sequence[str]) -> Matrix:
     """One row per value with a 1 in its column, if it has one."""
-    return np.array([[float(value == column) for column in columns] for value in values]).reshape(-1, len(columns))
+    found = [value == column for value in values for column in columns]
+    return np.array(found, float).reshape(len(values), len(columns))

@@ -91,7 +91,7 @@ def _loadings(model: Model, context: Vector) -> Matrix:
     """
     moved = context - model.pull / model.own[:, None]
     parts = []
-    for start in range(0, len(model.u), CHUNK):
+    for start in range(0, max(len(model.u), 1), CHUNK):
         part = slice(start, start + CHUNK)
         x = (model.z[part, :, None] * moved[part, None, :]).reshape(-1, model.w.size)
         parts.append(solve_triangular(model.factor, x.T, lower=True).T)
