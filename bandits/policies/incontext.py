@@ -20,7 +20,7 @@ from bandits.policies.contextual import CHUNK, Model
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-RANK = 64
+RANK = 32
 NODES = 32  # Gauss-Hermite, of the mean of a logistic normal
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bandits import believing, contexts, learning
+from bandits import believing, contexts, learning, parts, slots
 from bandits.believing import Shelf
 from bandits.evidence import Evidence
 from bandits.models import Campaign, DrawTable
@@ -38,12 +38,12 @@ def stand(whole: Evidence) -> believing.Stand:
 def test_what_a_segment_likes_is_believed_of_items_it_has_not_seen(kind: str) -> None:
     """In DE dresses are clicked, in FR shoes; the last pair was shown in neither."""
     shown, dress = np.where(np.arange(N) < 10, 2000.0, 0.0), np.arange(N) % 2 == 0
-    parts = {
+    seen = {
         "DE": evidence(shown, shown * np.where(dress, 0.08, 0.02)),
         "FR": evidence(shown, shown * np.where(dress, 0.02, 0.08)),
     }
     whole = evidence(2 * shown, shown * 0.1)
-    found = contexts.learned(kind, "country", traits=TRAITS, stand=stand(whole), parts=parts, whole=whole)
+    found = contexts.learned(kind, "country", traits=TRAITS, stand=stand(whole), parts=seen, whole=whole)
     for segment, liked, other in (("DE", 10, 11), ("FR", 11, 10)):
         mean = found.beliefs[segment].mean
         assert mean[liked] > 1.8 * mean[other]
@@ -52,10 +52,10 @@ def test_what_a_segment_likes_is_believed_of_items_it_has_not_seen(kind: str) ->
 
 def test_traffic_of_no_segment_tells_of_the_items_and_of_no_segment() -> None:
     shown = np.full(N, 300.0)
-    parts = {"DE": evidence(shown, shown * 0.05), "FR": evidence(shown, shown * 0.05)}
+    seen = {"DE": evidence(shown, shown * 0.05), "FR": evidence(shown, shown * 0.05)}
     lucky = shown * np.where(np.arange(N) == 4, 0.4, 0.05)
     whole = evidence(4 * shown, shown * 0.1 + 2 * lucky)
-    found = contexts.learned("logistic", "country", traits=TRAITS, stand=stand(whole), parts=parts, whole=whole)
+    found = contexts.learned("logistic", "country", traits=TRAITS, stand=stand(whole), parts=seen, whole=whole)
     assert {int(found.beliefs[segment].mean.argmax()) for segment in ("DE", "FR")} == {4}
     assert found.beliefs["DE"].mean == pytest.approx(found.beliefs["FR"].mean, rel=1e-6)
     model, by = stored.unpack(found.model)
@@ -65,9 +65,9 @@ def test_traffic_of_no_segment_tells_of_the_items_and_of_no_segment() -> None:
 
 def test_more_rewards_than_trials_do_not_break_the_odds() -> None:
     """Under delays a trial may still be part of one when its reward has come."""
-    parts = {"DE": evidence(2.0, 3.0)}
+    seen = {"DE": evidence(2.0, 3.0)}
     found = contexts.learned(
-        "logistic", "country", traits=TRAITS, stand=stand(evidence(2.0, 2.0)), parts=parts, whole=evidence(2.0, 3.0)
+        "logistic", "country", traits=TRAITS, stand=stand(evidence(2.0, 2.0)), parts=seen, whole=evidence(2.0, 3.0)
     )
     assert np.isfinite(found.beliefs["DE"].mean).all()
 
@@ -111,6 +111,22 @@ def test_each_segment_has_a_table_of_the_model_and_all_traffic_one_of_the_items_
         assert again.astype("<u4").tobytes() == bytes(table.rows)
     learning.learn(campaign.pk, at=AT)
     assert campaign.posteriors.count() == 3
+
+
+def test_a_segment_is_served_from_its_table_with_propensities_and_any_row_is_drawn_again(campaign: Campaign) -> None:
+    learning.begin(campaign, at=AT)
+    running = parts.present(campaign)
+    assert running is not None
+    table = running.table_of("learned", "DE")
+    assert table is not None
+    assert (table.segment, table.beliefs.kind) == ("DE", "logistic")
+    _, picks = slots.choose(table, "t-1", 2)
+    chances = slots.propensities(table, 2)
+    assert chances.sum(axis=1) == pytest.approx(np.ones(2), abs=1e-12)
+    assert [pick.propensity for pick in picks] == [chances[slot, pick.item] for slot, pick in enumerate(picks)]
+    for row in (0, 1023):
+        again = draws.ranking(table.policy, table.beliefs, table.pace, draws.generator(table.seed, row))
+        assert again[: table.rows.shape[1]].tolist() == table.rows[row].tolist()
 
 
 def test_a_contextual_campaign_without_items_begins_empty(campaign: Campaign) -> None:
