@@ -18,6 +18,7 @@ from firstlight.catalog.models import Category, Item, Merchant
 from firstlight.exports.models import Job
 from tests import shop
 from tests.browser.test_admin import drawn, overflow
+from tests.browser.test_journey import faults
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 Visit = Callable[..., Page]
@@ -166,3 +167,17 @@ def test_the_form_of_a_campaign_fits(visit: Visit, width: int) -> None:
     page.goto("/admin/bandits/campaign/add/")
     page.get_by_text("40 items take part now").first.wait_for()
     assert overflow(page) <= 0
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing_serious_on_any_page_of_a_campaign(visit: Visit, dark: bool) -> None:
+    row = running()
+    shop.person("product manager")
+    page = visit("product-manager", dark=dark)
+    found: dict[str, list[str]] = {}
+    for address in ("", "add/", *(f"{row.pk}/{part}/" for part in ("change", "results", "pause", "stop"))):
+        page.goto(f"/admin/bandits/campaign/{address}{'?item=sku-7' if 'results' in address else ''}")
+        page.wait_for_timeout(1_200)  # charts and live counts
+        if wrong := faults(page):
+            found[address] = wrong
+    assert found == {}

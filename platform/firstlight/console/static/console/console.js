@@ -58,6 +58,7 @@
     const later = () => { clearTimeout(timer); timer = setTimeout(ask, 700); };
     form.addEventListener("input", later);
     form.addEventListener("change", later);
+    window.django?.jQuery?.(form).on("change", later);  // Select2 tells jQuery alone
     later();
   };
 
@@ -70,4 +71,11 @@
     document.querySelectorAll("[data-waiting]").forEach(wait);
     document.querySelectorAll("[data-preview]").forEach(preview);
   });
+
+  // Where one types to choose rows has no name of its own: it gets that of its field.
+  window.addEventListener("load", () => document.querySelectorAll(".select2-search__field").forEach((field) => {
+    const select = field.closest(".select2-container")?.parentElement?.querySelector("select");
+    const label = select && document.querySelector(`label[for="${select.id}"]`);
+    if (label) field.setAttribute("aria-label", label.textContent.trim());
+  }));
 })();
