@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from bandits import lifecycle, logged, pool
+from bandits import lifecycle, pool, valued
 from bandits.models import Campaign, Posterior
 from bandits.outcome_api import Outcomes
 from bandits.plan import changeable
@@ -22,9 +22,9 @@ from bandits.serializers import (
     BecauseSerializer,
     PoolItemSerializer,
     PosteriorSerializer,
-    ValuedSerializer,
     told,
 )
+from bandits.serializers_evaluation import ValuedSerializer
 from bandits.serializers_plan import CampaignSerializer, PoolCountSerializer, PoolRuleSerializer, changed
 from bandits.simulation_api import Simulations
 from bandits.worth_api import VERBS, Looks
@@ -134,9 +134,9 @@ class Campaigns(Outcomes, Looks, Simulations, Explained, Resource):
     @extend_schema(responses=ValuedSerializer(many=True), filters=False)
     @action(detail=True, methods=["get"], pagination_class=None)
     def evaluation(self, request: Request, key: str) -> Response:
-        """What the present table and a uniform policy would have earned, from the choices logged in 30 days."""
-        valued: Any = logged.values(self.get_object(), at=timezone.now())
-        return Response(ValuedSerializer(valued, many=True).data)
+        """What other policies would have earned, by every estimator, from the choices logged in 30 days."""
+        found: Any = valued.values(self.get_object(), at=timezone.now())
+        return Response(ValuedSerializer(found, many=True).data)
 
 
 def _newest(campaign: Campaign) -> Posterior | None:

@@ -42,15 +42,15 @@ def prefixes(table: Table, allowed: Mask, chosen: Indices) -> Ends:
         return Ends(nothing, nothing)
     free = [_free(table, allowed, np.delete(rows, slot, axis=1)) for slot in range(rows.shape[1])]
     parts = [_counted(table, rows, free, chosen[i : i + CHUNK]) for i in range(0, len(chosen), CHUNK)]
-    none, whole = (np.concatenate(side) * np.logical_and.accumulate(known, axis=1) for side in zip(*parts, strict=True))
-    return Ends(none, whole)
+    fits = np.logical_and.accumulate(known, axis=1)
+    return Ends(*(np.where(fits, np.concatenate(side), 0.0) for side in zip(*parts, strict=True)))
 
 
 def chances(table: Table, allowed: Mask, k: int) -> Ends:
     """P(item in slot), each (filled slots, items)."""
     if table.is_even:
-        even = slates.propensities(table, allowed, k)
-        return Ends(even, even)
+        uniform = slates.propensities(table, allowed, k)
+        return Ends(uniform, uniform)
     rows = slates.slates(table, allowed, k)
     none, whole = (slates.probabilities(at, allowed, rows) for at in _at_both_ends(table))
     return Ends(none, whole)
@@ -61,9 +61,8 @@ def _at_both_ends(table: Table) -> tuple[Table, Table]:
 
 
 def _even(n_allowed: int, chosen: Indices, known: NDArray[np.bool_]) -> Vector:
-    one = 1.0 / np.maximum(n_allowed - np.arange(chosen.shape[1]), 1)
-    found: Vector = np.cumprod(np.where(known, one, 0.0), axis=1)
-    return found
+    one: Vector = 1.0 / np.maximum(n_allowed - np.arange(chosen.shape[1]), 1)
+    return np.asarray(np.cumprod(np.where(known, one, 0.0), axis=1), np.float64)
 
 
 def _counted(table: Table, rows: Indices, free: list[Vector], chosen: Indices) -> tuple[Vector, Vector]:

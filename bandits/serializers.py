@@ -7,7 +7,6 @@ import numpy as np
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from bandits.logged import Valued
 from bandits.models import Posterior
 from firstlight.doors.serializers import Strict
 
@@ -91,26 +90,3 @@ class PoolItemSerializer(serializers.Serializer[Any]):
     def believed(self, item: Any) -> Any:
         known: dict[str, Belief] = self.context["beliefs"]
         return BeliefSerializer(known[item.key]).data if item.key in known else None
-
-
-class EstimateSerializer(serializers.Serializer[Any]):
-    """Clicks per impression, with the interval of SNIPS and how far the log can tell (ESS, mean weight 1 if sound)."""
-
-    ips = serializers.FloatField()
-    snips = serializers.FloatField()
-    low = serializers.FloatField()
-    high = serializers.FloatField()
-    logged = serializers.FloatField()
-    ess = serializers.FloatField(source="overlap.ess")
-    mean_weight = serializers.FloatField(source="overlap.mean_weight")
-    max_weight = serializers.FloatField(source="overlap.max_weight")
-    is_trusted = serializers.BooleanField(source="overlap.is_trusted")
-
-
-class ValuedSerializer(serializers.Serializer[Valued]):
-    """What a policy would have earned; `withheld` says why there is no `value`."""
-
-    policy = serializers.CharField()
-    n_choices = serializers.IntegerField()
-    value = EstimateSerializer(source="estimate", allow_null=True)
-    withheld = serializers.CharField(allow_null=True)

@@ -84,7 +84,8 @@ def _model(chosen: Chosen, group: Indices, shape: tuple[int, int], knows: Knows)
     cell = (group * n_slots + chosen.slot) * n_items + chosen.item
     size = n_groups * n_slots * n_items
     sides = (np.ones(len(cell)), chosen.reward)
-    seen = [_seen(np.bincount(cell, side, size).reshape(n_groups, *shape), knows) for side in sides]
+    sums = [np.bincount(cell, side, size).astype(np.float64) for side in sides]
+    seen = [_seen(side.reshape(n_groups, *shape), knows) for side in sums]
     return Model(group, np.array([rates(n, sums) for n, sums in zip(*seen, strict=True)]).reshape(n_groups, *shape))
 
 
