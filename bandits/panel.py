@@ -34,18 +34,19 @@ def panel(request: HttpRequest) -> Panel | None:
 
 def _entry(row: Campaign) -> Entry:
     posterior = row.posteriors.filter(segment="").order_by("-number").first()
-    known = reading.known(posterior) if posterior else None
+    wording = Wording.of(row.reward, row.value_currency)
+    known = reading.known(posterior, is_money=wording.is_money) if posterior else None
     shown = [("impressions", words.count(float(known.shown.sum())))] if known else []
     return Entry(
         row.name,
         reverse("admin:bandits_campaign_results", args=[row.pk]),
         row.status,
         STATUS_TONES[Status(row.status)],
-        _sentence(row, known) if known else "Nothing has been learned yet; workers learn every ten minutes.",
+        _sentence(known, wording) if known else "Nothing has been learned yet; workers learn every ten minutes.",
         [*shown, ("in " + row.scenario.name, "")],
     )
 
 
-def _sentence(row: Campaign, known: Known) -> str:
+def _sentence(known: Known, wording: Wording) -> str:
     leader = {known.items[i] for i in known.best[:1].tolist()}
-    return leaders.sentence(known, reading.names(leader), Wording.of(row.reward, row.value_currency))
+    return leaders.sentence(known, reading.names(leader), wording)

@@ -34,7 +34,7 @@ class Reading:
     def history(self) -> list[Known]:
         """The newest `KEPT` of the segment, oldest first."""
         rows = self.campaign.posteriors.filter(segment=self.choice.segment).order_by("-number").defer("context")
-        return [known(row) for row in reversed(rows[:KEPT])]
+        return [known(row, is_money=self.wording.is_money) for row in reversed(rows[:KEPT])]
 
     @property
     def newest(self) -> Known | None:
@@ -63,7 +63,7 @@ class Reading:
         return Wording.of(self.campaign.reward, self.campaign.value_currency)
 
 
-def known(row: Posterior) -> Known:
+def known(row: Posterior, *, is_money: bool) -> Known:
     numbers = row.numbers
     seen = numbers.get("impressions", np.asarray(row.trials, np.float64))
     return Known(
@@ -76,6 +76,7 @@ def known(row: Posterior) -> Known:
         seen=seen,
         shown=numbers.get("ever", seen),
         told=row.told,
+        is_money=is_money,
     )
 
 

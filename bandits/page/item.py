@@ -48,7 +48,7 @@ def _over_time(history: Sequence[Known], item: str, wording: Wording) -> Picture
             charts.Interval(at, note, "neutral", *map(float, (mean, low, high)), short=wording.rate(float(mean)))
         )
         data.append({"at": one.at.isoformat(), "mean": float(mean), "low": float(low), "high": float(high)})
-    highest = 1.0 if known[-1].beliefs.kind == "beta" else max(one["high"] for one in data)
+    highest = max(one["high"] for one in data) if known[-1].is_money else 1.0
     chart = charts.intervals(
         rows, title=wording.title, zero=False, lowest=0.0, highest=highest, numbers=not wording.is_money
     )

@@ -70,6 +70,7 @@ class Known:
     seen: Vector  # impressions, each as one
     shown: Vector  # of them those in slots of the campaign, since it began
     told: Json
+    is_money: bool = False
 
     @property
     def items(self) -> tuple[str, ...]:
@@ -88,7 +89,7 @@ class Known:
     def average(self) -> float | None:
         """Reward of all impressions; None before the first, and of money, whose sums are not kept."""
         tried = float(self.trials.sum())
-        return float(self.successes.sum()) / tried if tried and self.beliefs.kind != "hurdle" else None
+        return float(self.successes.sum()) / tried if tried and not self.is_money else None
 
 
 def taken(believed: Beliefs, places: Sequence[int]) -> Beliefs:

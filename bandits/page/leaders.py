@@ -73,7 +73,7 @@ def _picture(known: Known, names: Names, wording: Wording) -> Picture:
         )
         for i, item in enumerate(top.items)
     ]
-    highest = 1.0 if known.beliefs.kind == "beta" else float(np.max(high))
+    highest = float(np.max(high)) if known.is_money else 1.0
     chart = charts.intervals(
         rows, title=wording.title, zero=False, lowest=0.0, highest=highest, numbers=not wording.is_money
     )

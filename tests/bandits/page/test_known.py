@@ -44,7 +44,7 @@ def test_who_is_clearly_better_than_the_average_is_counted() -> None:
 def test_money_is_told_in_its_currency_and_without_an_average_of_shares() -> None:
     ones = np.ones(2)
     hurdle = Hurdle(("a", "b"), 2 * ones, 98 * ones, np.log([10.0, 20.0]), 9 * ones, 9 * ones, 4 * ones, 100.0)
-    found = known([100, 100], [2, 2], beliefs=hurdle)
+    found = known([100, 100], [2, 2], beliefs=hurdle, is_money=True)
     told = leaders.section(found, {}, MONEY, Choice())
     assert found.average is None
     assert "“b” leads with" in told.sentence
