@@ -6,30 +6,24 @@ and the posterior is exact. Logistic: their log odds are it, and the posterior i
 
 With normal priors both have a posterior precision in blocks, [[A, B], [B', D]] of W and u, with D diagonal. So W is
 drawn by the Cholesky factor of the Schur complement A - B D^-1 B', and then each u_i by itself, given W: exact, and as
-quick for 10,000 items as for ten. S draws of W are kept, not scores: row s scores every item by its own W and u.
+quick for 10,000 items as for ten. What it says in one context is `incontext`.
 
 Source: Agrawal and Goyal (2013), ICML; Chapelle and Li (2011), NeurIPS; MacKay (1992), Neural Computation 4.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg import cho_solve, cholesky
 from scipy.special import expit, logit
-
-from bandits.policies.draws import Rows, best, n_served, stacked
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 CHUNK = 1_024  # items whose products of features are held at a time: 3.5 MB at 425 coefficients
 STEPS, CLOSE = 50, 1e-9  # of Newton's method: at most so many, until no coefficient moves by more
-COINS = 1  # apart from the generators of the coefficients, which share seed and row
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,60 +61,6 @@ class Model:
     own: Vector  # D, (items,): the precision of each item's effect given W
     pull: Matrix  # (items, q): B's column of item i is kron(z_i, pull_i)
     noise: float
-
-    def theta(self, rng: Generator) -> Matrix:
-        """One draw of W, shape (p, q)."""
-        drawn = solve_triangular(self.factor, rng.standard_normal(self.w.size), lower=True, trans=1)
-        return self.w + self.noise * drawn.reshape(self.w.shape)
-
-    def thetas(self, rngs: Sequence[Generator]) -> NDArray[np.float64]:
-        """One draw of W for each generator, shape (S, p, q)."""
-        return np.stack([self.theta(rng) for rng in rngs])
-
-    def effects(self, theta: Matrix, rng: Generator) -> Vector:
-        """One draw of u given this W, shape (items,)."""
-        moved = np.einsum("iq,iq->i", self.z @ (theta - self.w), self.pull)
-        return np.asarray(self.u - moved / self.own + self.noise * rng.standard_normal(len(self.u)) / np.sqrt(self.own))
-
-    def reward(self, theta: Matrix, effects: Vector, context: Vector) -> Vector:
-        """Expected reward of each item in this context, shape (items,)."""
-        score = self.z @ (theta @ context) + effects
-        return np.asarray(expit(score)) if self.kind == "logistic" else score
-
-    def expected(self, context: Vector) -> Vector:
-        """As `reward`, at the centre of what is believed."""
-        return self.reward(self.w, self.u, context)
-
-
-@dataclass(frozen=True, eq=False)
-class ContextTable:
-    """S draws, of which a request takes one: its slate is that row's ranking in the request's own context."""
-
-    model: Model
-    seed: int
-    n_rows: int
-    pace: Vector | None = None
-
-    @cached_property
-    def thetas(self) -> NDArray[np.float64]:
-        return self.model.thetas([np.random.default_rng((self.seed, row)) for row in range(self.n_rows)])
-
-    def scores(self, row: int, context: Vector) -> Vector:
-        """Of each item, in units of reward; -inf where it is not served."""
-        theta = self.thetas[row]
-        effects = self.model.effects(theta, np.random.default_rng((self.seed, row, COINS)))
-        reward = self.model.reward(theta, effects, context)
-        return reward if self.pace is None else reward + self.pace
-
-    def ranking(self, row: int, context: Vector, depth: int | None = None) -> NDArray[np.intp]:
-        """The best `depth` items of a row (all by default), best first."""
-        return best(self.scores(row, context), depth)
-
-    def rows(self, context: Vector, depth: int) -> Rows:
-        """The draw table of this context: what every row gives. Slot propensities are counted off it, exactly."""
-        n_open = len(self.model.u) if self.pace is None else n_served(self.pace)
-        self.thetas  # noqa: B018 (made once, before the threads that share it)
-        return stacked(lambda row: self.ranking(row, context, depth), self.n_rows, min(depth, n_open))
 
 
 def linear(seen: Seen, prior: Prior) -> Model:

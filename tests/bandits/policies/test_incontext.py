@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 
 from bandits.policies import beliefs, contextual, draws, incontext
-from bandits.policies.contextual import Model, Prior, Seen, Vector
+from bandits.policies.contextual import Model, Prior, Seen
 from bandits.policies.incontext import InContext
 from bandits.policies.policy import Policy
 
@@ -78,16 +78,21 @@ def test_they_are_stored_and_read_as_any_beliefs_whole_or_in_part(kind: str) -> 
     assert some.above(0.1) == pytest.approx(here.above(0.1)[few])
 
 
-def rows(here: InContext, pace: Vector | None = None) -> np.ndarray:
-    return draws.table(Policy(), here, pace, draws.generators(5, 16), 4)
+def rows(here: InContext) -> np.ndarray:
+    return draws.table(Policy(), here, None, draws.generators(5, 16), 4)
 
 
-def test_a_table_of_them_ranks_as_often_as_the_rows_that_score_by_w() -> None:
-    """The first slot, counted off 4,096 rows each way: by draws of W and u, and by these beliefs."""
-    of, n = model("logistic"), 4096
-    one = contextual.ContextTable(of, 9, n).rows(CONTEXT, 1)[:, 0]
+def test_a_table_of_them_leads_with_whom_draws_of_all_coefficients_lead_with() -> None:
+    """The first slot, counted off 4,096 rows, beside 40,000 draws of W and u from their joint covariance in whole."""
+    of, n, several = model("logistic"), 4096, 40_000
+    in_w = np.linalg.inv(of.factor @ of.factor.T)
+    to_u = -np.stack([np.kron(z, pull) for z, pull in zip(of.z, of.pull, strict=True)]) / of.own[:, None]
+    rng = np.random.default_rng(6)
+    dw = rng.multivariate_normal(np.zeros(of.w.size), in_w, several)
+    du = dw @ to_u.T + rng.standard_normal((several, N)) / np.sqrt(of.own)
+    scores = np.einsum("ip,spq,q->si", of.z, of.w + dw.reshape(-1, *of.w.shape), CONTEXT) + of.u + du
+    exact = np.bincount(scores.argmax(axis=1), minlength=N) / several
     here = incontext.believed(of, ITEMS, CONTEXT)
-    other = draws.table(Policy(), here, None, draws.generators(5, n), 1)[:, 0]
-    shares = np.stack([np.bincount(rows, minlength=N) / n for rows in (one, other)])
-    pooled = shares.mean(axis=0)
-    assert (np.abs(shares[0] - shares[1]) <= 4 * np.sqrt(2 * pooled * (1 - pooled) / n)).all()
+    leads = draws.table(Policy(), here, None, draws.generators(5, n), 1)[:, 0]
+    error = np.sqrt(exact * (1 - exact) * (1 / n + 1 / several))
+    assert (np.abs(np.bincount(leads, minlength=N) / n - exact) <= 4 * error + 1e-4).all()
