@@ -27,8 +27,8 @@ from bandits.serializers import (
 from bandits.serializers_evaluation import ValuedSerializer
 from bandits.serializers_plan import CampaignSerializer, PoolCountSerializer, PoolRuleSerializer, changed
 from bandits.simulation_api import Simulations
-from bandits.worth_api import VERBS, Looks
 from bandits.why_api import Explained
+from bandits.worth_api import VERBS, Looks
 from firstlight.accounts.authentication import actor
 from firstlight.accounts.resources import Resource, filtered
 from firstlight.console import words
@@ -45,7 +45,7 @@ class Campaigns(Outcomes, Looks, Simulations, Explained, Resource):
     )
     serializer_class = CampaignSerializer
     filters = {"status": "status", "scenario": "scenario__key"}
-    verbs = VERBS
+    verbs = {**VERBS, "count_pool": "view"}
 
     def visible(self, rows: QuerySet[Campaign], allowed: frozenset[str]) -> QuerySet[Campaign]:
         return rows.filter(scenario__key__in=allowed)

@@ -6,6 +6,7 @@ from scipy import stats
 from bandits.models import Campaign
 from firstlight.accounts.models import AuditEntry
 from firstlight.catalog import upsert
+from firstlight.exports import tasks
 from tests.api.conftest import pointers
 
 
@@ -219,3 +220,28 @@ def test_the_value_of_a_policy_is_withheld_until_there_is_a_log(api, plan):
         assert (one["n_choices"], one["value"], one["withheld"]) == (0, None, "no data yet")
         assert {each["withheld"] for each in one["estimators"]} == {"no data yet"}
         assert {each["withheld"] for slate in one["slates"] for each in slate["estimators"]} == {"no data yet"}
+
+
+def test_a_reading_key_counts_and_moves_nothing(api, client_with, plan):
+    api.send("post", "/campaigns/", plan)
+    reader = client_with(["read"])
+    assert reader.send("post", "/campaigns/pool/", {"pool_tags": ["new"]}).json()["count"] == 5
+    for step in ("start", "pause", "resume", "stop"):
+        assert reader.send("post", f"/campaigns/new-arrivals/{step}/").status_code == 403, step
+    assert reader.send("patch", "/campaigns/new-arrivals/", {"name": "Mine"}).status_code == 403
+
+
+def test_what_a_campaign_believes_is_exported_by_a_worker_and_the_trail_says_so(api, client_with, plan, monkeypatch):
+    monkeypatch.setattr(tasks.write, "apply_async", lambda **_: None)  # a worker is not part of this
+    api.send("post", "/campaigns/", plan)
+    exporter = client_with(["read", "export"])
+    refused = exporter.send("post", "/exports/", {"kind": "posteriors", "campaign": "new-arrivals"})
+    assert (refused.status_code, refused.json()["detail"]) == (409, "Nothing is learned yet.")
+    believe(i0=(100, 1), i1=(50, 10))
+    asked = exporter.send("post", "/exports/", {"kind": "posteriors", "campaign": "new-arrivals", "format": "csv"})
+    assert asked.status_code == 202, asked.content
+    entry = AuditEntry.objects.get(kind="export")
+    assert (entry.subject, entry.changes["kind"]) == ("new-arrivals", [None, "posteriors"])
+    elsewhere = client_with(["read", "export"], scenarios=["search"])
+    hidden = elsewhere.send("post", "/exports/", {"kind": "posteriors", "campaign": "new-arrivals"})
+    assert pointers(hidden) == {"/campaign"}
