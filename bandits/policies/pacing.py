@@ -25,6 +25,7 @@ Vector = NDArray[np.float64]
 EARLY = 0.9  # share of its days within which a guarantee is planned, so that what is behind then is made up in time
 SLACK = 0.05  # of a guarantee: who is so far behind its plan scores as the best do; it is planned higher by twice that
 STEEP = 6.0  # a merchant's multiplier grows by the scale in so small a part of the day if it gets nothing of its floor
+DRAWS = 16  # of which the scale is the mean
 FREED = 0.25  # least part of the traffic that is reckoned to stay where it was when items close
 MARGIN = 1.1  # of a merchant's floor that is aimed at, and its inverse of a cap: multipliers answer late
 
@@ -90,8 +91,13 @@ def none(items: Sequence[str]) -> Pace:
 
 
 def scale_of(beliefs: Beliefs) -> float:
-    """A reward that few draws pass: who has so much more leads. 1 if there are no items."""
-    return float(beliefs.interval(0.9)[1].max(initial=0.0)) or 1.0
+    """What the best item of a joint draw is worth on average: who has so much more leads. 1 if there are no items.
+
+    The seed is fixed, as this is a number and not a choice: the same beliefs give the same scale. (Quantiles of money
+    take a thousand times as long.)
+    """
+    rng = np.random.default_rng(0)
+    return float(np.mean([beliefs.draw(rng).max(initial=0.0) for _ in range(DRAWS)])) or 1.0
 
 
 def next_pace(before: Pace | None, promises: Promises, delivered: Delivery, scale: float) -> Pace:
