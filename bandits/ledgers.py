@@ -27,6 +27,7 @@ from firstlight.postgres import locks
 
 HISTORY = timedelta(days=90)  # older events teach nothing: fashion, prices and neighbours have changed
 DAY = timedelta(days=1)
+MOST_AT_ONCE = timedelta(days=31)  # what is counted in one go is in memory: 130 bytes for each cell
 
 Stored = dict[date, tuple[bytes, bytes]]  # cells and delays of each day, packed
 
@@ -127,7 +128,7 @@ def _runs(days: Iterable[date]) -> list[Window]:
     found: list[Window] = []
     for day in sorted(days):
         start, end = _midnight(day), _midnight(day) + DAY
-        if found and found[-1].end == start:
+        if found and found[-1].end == start and end - found[-1].start <= MOST_AT_ONCE:
             found[-1] = Window(found[-1].start, end)
         else:
             found.append(Window(start, end))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
 from bandits import evidence
 from bandits.evidence import Lens
@@ -14,6 +15,8 @@ from bandits.policies import delays
 from bandits.policies.delays import Delays
 from bandits.policies.positions import Examined
 from firstlight.kernel.withheld import Reason, Withheld
+
+Floats = NDArray[np.float64]
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NUMBERS = ("trials", "clicks", "carts", "orders", "net", "valued", "log_mean", "log_m2", "share")
@@ -132,3 +135,44 @@ def test_items_are_told_in_the_order_asked_for_and_those_never_seen_are_blank() 
     assert (found.items, found.trials.tolist()) == (("a", "b", "c"), [2, 3, 1])
     other = found.of(["c", "new", "a"])
     assert (other.items, other.trials.tolist(), other.rewards.tolist()) == (("c", "new", "a"), [1, 0, 2], [1, 0, 1])
+
+
+WINDOW, RATE, DAYS = 5 * 24, 0.05, 12
+
+
+def test_orders_that_come_two_days_later_are_not_missed_and_naively_they_are() -> None:
+    """An order in twenty impressions, after an exponential time of two days; looked at every hour of the twelfth day.
+
+    Of thirty shops: the mean error is within four of its standard errors, of which the shops themselves tell.
+    """
+    expected = RATE * (1 - np.exp(-WINDOW / 48))
+    aware, naive = [], []
+    for rng in np.random.default_rng(6).spawn(30):
+        shown = rng.uniform(0, DAYS * 24, 20_000)
+        delay = np.where(rng.random(len(shown)) < RATE, rng.exponential(48, len(shown)), np.inf)
+        for now in rng.integers((DAYS - 1) * 24, DAYS * 24, 1).tolist():
+            aware.append(_rate(shown, delay, now, is_aware=True))
+            naive.append(_rate(shown, delay, now, is_aware=False))
+    error = np.array(aware) - expected
+    assert abs(error.mean()) < 4 * error.std(ddof=1) / np.sqrt(len(error))
+    assert error.std(ddof=1) < 0.1 * expected
+    assert max(naive) < expected
+    assert np.mean(naive) < 0.87 * expected
+
+
+def _rate(shown: Floats, delay: Floats, now: int, *, is_aware: bool) -> float:
+    """Rewards per trial as known at this hour: cells and delays as a ledger has them."""
+    shown, delay = shown[shown < now], delay[shown < now]
+    came = (shown + delay <= now) & (delay <= WINDOW)
+    hours, place = np.unique(np.floor(shown), return_inverse=True)
+    trials, orders = np.bincount(place), np.bincount(place, came)
+    rows = [
+        {"item": "a", "age": now - hour - 0.5, "trials": n, "orders": x}
+        for hour, n, x in zip(hours.tolist(), trials.tolist(), orders.tolist(), strict=True)
+    ]
+    took, days = np.floor(delay[came]), np.floor(shown[came] / 24)
+    fitted = delays.fitted(took, np.ones(len(took)), WINDOW, now - 24 * (days + 1))
+    assert isinstance(fitted, Delays)
+    view = lens(mix={"orders": 1.0}, rewarded="orders", delays=fitted if is_aware else None)
+    found = evidence.seen(cells(rows), view)
+    return float(found.successes[0] / found.trials[0])

@@ -278,6 +278,14 @@ def test_days_that_are_too_old_to_teach_are_forgotten(scenario: Scenario) -> Non
     ]
 
 
+def test_a_long_history_is_counted_in_pieces_alike(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = some(random.Random(10), 200)
+    ledger = ledgers.of(campaign(scenario, attribution_hours=50))
+    monkeypatch.setattr(ledgers, "MOST_AT_ONCE", 2 * DAY)
+    arrive(1, events)
+    check(up(ledger), events, way_of(ledger))
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_two_that_count_at_once_one_counts(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     events, counted = some(random.Random(8), 150), []
