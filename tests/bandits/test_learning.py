@@ -18,7 +18,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connection
 
-from bandits import learning, lifecycle
+from bandits import learning, lifecycle, tasks
 from bandits.models import Campaign, DrawTable, Ledger, Posterior
 from bandits.policies import draws
 from bandits.policies.beliefs import Beta, Hurdle
@@ -363,6 +363,35 @@ def test_two_do_not_learn_for_one_campaign_at_once(campaign: Campaign) -> None:
 
     with locks.alone("learn", str(campaign.pk)), ThreadPoolExecutor(1) as threads, pytest.raises(locks.Busy):
         threads.submit(other).result()
+    assert not Posterior.objects.exists()
+
+
+def test_what_a_posterior_stands_on_is_told_beside_it(campaign: Campaign) -> None:
+    Campaign.objects.update(reward="order", delay_aware=True, position_aware=True, item_guarantee=20)
+    recount.arrive(1, bought("sku-1", 200, 1, at=START))
+    told = learning.learn(campaign.pk, at=AT).told
+    assert [(one["level"], one["items"], one["trials"]) for one in told["priors"]][:1] == [("scenario", 3, 200)]
+    assert {one["level"] for one in told["priors"]} == {"scenario", "category", "merchant"}
+    assert told["positions"] == {"withheld": "no data yet"}  # nobody says with which chance what stood where
+    assert told["delays"]["n"] == 100
+    assert [(one["days"], one["share"]) for one in told["delays"]["arrived"]] == [(0.25, 1), (0.5, 1), (1.0, 1)]
+    assert [(one["name"], one["binds"]) for one in told["budgets"]] == [("guarantee", False)]
+
+
+def test_a_guarantee_pushes_who_is_behind(campaign: Campaign) -> None:
+    Campaign.objects.update(item_guarantee=20, guarantee_days=1)
+    learning.learn(campaign.pk, at=START)
+    recount.arrive(1, [event for event in ours(30, START) if event.type == "decision" or event.item != "sku-3"])
+    pushed = learning.learn(campaign.pk, at=START + timedelta(hours=12))
+    behind = dict(zip(pushed.items, pushed.numbers["guarantee"].tolist(), strict=True))
+    assert behind["sku-3"] > behind["sku-1"] >= 0
+    table = DrawTable.objects.latest("id")
+    first = np.frombuffer(table.rows, "<u4").reshape(table.n_rows, table.depth)[:, 0]
+    assert (first == pushed.items.index("sku-3")).mean() > 0.9
+
+
+def test_the_task_leaves_when_there_is_nothing_to_learn_for(db: None) -> None:
+    tasks.learn(campaign_id=0)
     assert not Posterior.objects.exists()
 
 
