@@ -49,10 +49,9 @@ def section(chances: Chances | None, names: Names, choice: Choice) -> Section:
     return Section(
         "chances",
         "What it will show next",
-        sentence=sentence(chances, names),
+        sentence=f"{sentence(chances, names)} {counted(chances)}",
         pictures=pictures,
         tables=[_table(chances, names, choice)],
-        notes=_notes(chances),
     )
 
 
@@ -69,11 +68,11 @@ def sentence(chances: Chances, names: Names) -> str:
     )
 
 
-def _notes(chances: Chances) -> list[str]:
-    drawn = f"Counted off the {words.count(chances.n_rows)} rows of the table that is served."
+def counted(chances: Chances) -> str:
+    drawn = f"Counted off the {words.count(chances.n_rows)} rows of the table that is served"
     if chances.an_hour is None:
-        return [f"{drawn} How many pages the next hour will have is not known yet."]
-    return [f"{drawn} An hour has about {words.count(chances.an_hour)} pages, by what the campaign had so far."]
+        return f"{drawn}; how many pages the next hour will have is not known yet."
+    return f"{drawn}; an hour has about {words.count(chances.an_hour)} pages, by what the campaign had so far."
 
 
 def _best(chances: Chances, names: Names) -> Picture:

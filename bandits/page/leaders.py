@@ -16,16 +16,12 @@ CAPTION = "Dot: mean of the posterior. Thick: 50 % interval. Thin: 95 % interval
 
 
 def section(known: Known, names: Names, wording: Wording, choice: Choice, switches: Sequence[Switch] = ()) -> Section:
-    left = len(known.items) - LISTED
-    notes = [f"{words.plural(left, 'item')} more in the export of posteriors."] if left > 0 else []
     return Section(
         "leaders",
         "Leading items",
-        sentence=sentence(known, names, wording),
         switches=switches,
         pictures=[_picture(known, names, wording)] if known.items else [],
         tables=[_table(known, names, wording, choice)],
-        notes=notes,
     )
 
 
@@ -101,4 +97,6 @@ def _table(known: Known, names: Names, wording: Wording, choice: Choice) -> Tabl
         for i, (item, place) in enumerate(zip(top.items, places, strict=True))
     ]
     titles = heads("Item", "#Impressions", f"#{wording.rewards}", "#Posterior mean", "#95 % interval")
-    return Table("The best items by posterior mean", titles, rows, is_folded=True)
+    left = len(known.items) - len(rows)
+    more = f"; the export of posteriors has {words.plural(left, 'item')} more" if left else ""
+    return Table(f"The best items by posterior mean{more}", titles, rows, is_folded=True)

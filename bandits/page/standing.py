@@ -69,7 +69,9 @@ def _table(levels: Sequence[Json], wording: Wording) -> Table:
 
 
 def _named(level: Json) -> str:
-    return level["name"] or "the scenario"
+    if level["level"] == "scenario":
+        return "the scenario"
+    return f"no merchant {level['name']}" if level["name"].startswith("(") else str(level["name"])
 
 
 def _rate(level: Json) -> str:
@@ -92,8 +94,12 @@ def slots(told: Json, positions: Sequence[int]) -> Section:
         return Section("slots", title, missing=f"Not known yet, so every slot counts alike: {known['withheld']}.")
     places = sorted(known, key=int)
     dimmest = min(places, key=lambda place: float(known[place]["value"]))
-    told_of = f"An impression in slot {dimmest} counts {words.percent(known[dimmest]['value'])} of one in the first."
-    return Section("slots", title, sentence=told_of, pictures=[_kappas(known, places, positions)])
+    share = float(known[dimmest]["value"])
+    told_of = f"An impression in slot {dimmest} counts {words.percent(share)} of one in the first."
+    alike = "No slot is looked at less than the first, as far as is known."
+    return Section(
+        "slots", title, sentence=told_of if share < 1 else alike, pictures=[_kappas(known, places, positions)]
+    )
 
 
 def _kappas(known: Json, places: Sequence[str], own: Sequence[int]) -> Picture:

@@ -45,11 +45,11 @@ def test_money_is_told_in_its_currency_and_without_an_average_of_shares() -> Non
     ones = np.ones(2)
     hurdle = Hurdle(("a", "b"), 2 * ones, 98 * ones, np.log([10.0, 20.0]), 9 * ones, 9 * ones, 4 * ones, 100.0)
     found = known([100, 100], [2, 2], beliefs=hurdle, is_money=True)
-    told = leaders.section(found, {}, MONEY, Choice())
+    told = leaders.sentence(found, {}, MONEY)
     assert found.average is None
-    assert "“b” leads with" in told.sentence
-    assert " INR" in told.sentence
-    assert "%" not in told.sentence
+    assert "“b” leads with" in told
+    assert " INR" in told
+    assert "%" not in told
 
 
 def test_beliefs_of_a_few_items_are_those_of_all_at_their_places() -> None:
