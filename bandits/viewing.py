@@ -5,6 +5,7 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bandits import ledgers
 from bandits.evidence import Lens
@@ -48,15 +49,24 @@ def lens(campaign: Campaign, ledger: Ledger, cells: pa.Table, at: datetime) -> L
         mix(campaign),
         REWARDED[campaign.reward],
         took(campaign, ledger, at) if campaign.delay_aware else None,
-        examined(cells) if campaign.position_aware else None,
+        examined(cells, campaign.key) if campaign.position_aware else None,
         campaign.half_life_days,
     )
 
 
-def examined(cells: pa.Table) -> dict[int, Examined] | Withheld:
-    """From all impressions of the scenario whose propensities are known."""
+def examined(cells: pa.Table, campaign: str) -> dict[int, Examined] | Withheld:
+    """From the campaign's own impressions; else from those of no campaign whose chance the sender knows.
+
+    Never from both together, nor from those of another campaign: where other items stand, slots differ by them as well.
+    """
+    own = _kappas(cells, campaign)
+    return _kappas(cells, "") if isinstance(own, Withheld) else own
+
+
+def _kappas(cells: pa.Table, campaign: str) -> dict[int, Examined] | Withheld:
     names = ("position", "trials", "clicks", "inverse", "inverse_clicks")
-    return positions.kappas(*(cells[name].to_numpy() for name in names))
+    rows = cells.filter(pc.equal(cells["campaign"], campaign))
+    return positions.kappas(*(rows[name].to_numpy() for name in names))
 
 
 def took(campaign: Campaign, ledger: Ledger, at: datetime) -> Delays | Withheld:
