@@ -11,7 +11,7 @@ from django.utils import timezone
 from bandits import ahead
 from bandits.models import Campaign, Posterior
 from bandits.outcome_sections import Leaving
-from bandits.page import Choice, Known, Wording, chances, leaders
+from bandits.page import Choice, Json, Known, Wording, chances, leaders
 from firstlight.catalog.models import Item
 
 KEPT = 24  # posteriors of the picture of exposure
@@ -53,6 +53,12 @@ class Reading:
         if self.chances:
             shown |= {self.chances.items[i] for i in self.chances.order[: chances.LISTED]}
         return names(shown)
+
+    @cached_property
+    def look(self) -> Json | None:
+        """What the newest look found."""
+        newest = self.campaign.looks.first()
+        return newest.results if newest else None
 
     @cached_property
     def leaving(self) -> Leaving:

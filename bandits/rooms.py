@@ -5,6 +5,7 @@ from collections.abc import Callable
 from bandits import explaining
 from bandits.page import Json, Section, chances, exposure, item, leaders, segments, standing
 from bandits.page import why as told_why
+from bandits.page import worth as told_worth
 from bandits.reading import Reading, names
 from firstlight.kernel.withheld import Withheld
 
@@ -49,6 +50,14 @@ def _exposure(reading: Reading) -> Section | None:
     return exposure.section(reading.history, reading.names) if reading.newest else None
 
 
+def _worth(reading: Reading) -> Section | None:
+    return told_worth.worth(reading.look, reading.campaign.value_currency) if reading.newest else None
+
+
+def _guards(reading: Reading) -> Section | None:
+    return told_worth.guards(reading.look) if reading.newest else None
+
+
 def _outcomes(reading: Reading) -> Section | None:
     return reading.leaving.outcomes() if reading.newest else None
 
@@ -68,6 +77,8 @@ ROOMS: tuple[Room, ...] = (
     _chances,
     _exposure,
     _told(lambda _, told: standing.budgets(told)),
+    _worth,
+    _guards,
     _outcomes,
     _merchants,
     _told(lambda reading, told: standing.priors(told, reading.wording)),
