@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandits.policies.pacing import Delivery, Pace, Promises, at_most
+from bandits.policies.pacing import Delivery, Pace, Promises, at_most, is_spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _daily_budget(pace: Pace, promises: Promises, delivered: Delivery) -> Iterat
     if np.isinf(promises.daily_budget):
         return
     spent = float(delivered.today.sum())
-    done = spent + float(at_most(pace.reach.sum())) > promises.daily_budget
+    done = is_spent(promises, delivered, pace.reach)
     used = f"{spent:,.0f} of {promises.daily_budget:,.0f} impressions of today are used"
     yield Budget("daily_budget", f"{used}; nothing is shown until tomorrow." if done else f"{used}.", done)
 

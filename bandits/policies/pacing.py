@@ -27,6 +27,7 @@ SLACK = 0.05  # of a guarantee: who is so far behind its plan scores as the best
 STEEP = 6.0  # a merchant's multiplier grows by the scale in so small a part of the day if it gets nothing of its floor
 DRAWS = 16  # of which the scale is the mean
 FREED = 0.25  # least part of the traffic that is reckoned to stay where it was when items close
+LONGEST = 1 / 24  # days that a table is reckoned to be in force: the hours that learning was down are no measure
 MARGIN = 1.1  # of a merchant's floor that is aimed at, and its inverse of a cap: multipliers answer late
 
 
@@ -108,7 +109,8 @@ def next_pace(before: Pace | None, promises: Promises, delivered: Delivery, scal
     """
     held = _carried(before or none(()), delivered)
     # A closed item would get again what it got; what one table gave by chance is not forgotten at the next.
-    reach = np.where(held.closed > 0, held.reach, np.maximum(delivered.since, held.reach / 2))
+    usual = delivered.since * LONGEST / max(delivered.days_since, LONGEST)
+    reach = np.where(held.closed > 0, held.reach, np.maximum(usual, held.reach / 2))
     return replace(
         held,
         guarantee=_risen(held.guarantee, scale * _behind(promises, delivered)),
@@ -210,5 +212,10 @@ def _over(promises: Promises, delivered: Delivery, reach: Vector) -> NDArray[np.
     merchant = _of_merchants(delivered.today, delivered.merchants) + at_most(_of_merchants(reach, delivered.merchants))
     capped = delivered.ever + at_most(reach) > promises.item_cap
     over = _named(delivered) & (promises.merchant_share < 1) & (merchant > quota)
-    spent = float(delivered.today.sum() + at_most(reach.sum())) > promises.daily_budget
-    return capped | over | spent
+    return capped | over | is_spent(promises, delivered, reach)
+
+
+def is_spent(promises: Promises, delivered: Delivery, reach: Vector) -> bool:
+    """Whether the next table would pass the budget of the day. One is served every day, however much it reaches."""
+    today = float(delivered.today.sum())
+    return today > 0 and today + float(at_most(reach.sum())) > promises.daily_budget

@@ -112,6 +112,28 @@ def test_the_budget_of_a_day_is_used_and_not_passed_and_the_next_day_begins_anew
         assert 5_000 - 1.6 * PAGES * SLOTS <= day.today.sum() <= 5_000
 
 
+def test_hours_without_learning_close_nothing_for_good() -> None:
+    """Most of a cap was used in five hours under one table; the next one is in force for less."""
+    promises = Promises(item_cap=1_000)
+    since = np.full(N, 600.0)
+    late = Delivery(ITEMS, MERCHANTS, np.ones(N), since, since, since, 5 / 24, 40_000.0)
+    assert not pacing.next_pace(None, promises, late, 0.05).closed.any()
+    fast = replace(late, days_since=1 / 24)  # as much again in the next hour
+    assert pacing.next_pace(None, promises, fast, 0.05).closed.all()
+
+
+def test_a_budget_smaller_than_what_a_table_reaches_is_opened_once_a_day() -> None:
+    promises, since = Promises(daily_budget=100), np.full(N, 50.0)
+    evening = Delivery(ITEMS, MERCHANTS, np.ones(N), since, since, since, 1 / 24, 1_000.0)
+    closed = pacing.next_pace(None, promises, evening, 0.05)
+    morning = replace(evening, today=np.zeros(N), since=np.zeros(N))
+    opened = pacing.next_pace(closed, promises, morning, 0.05)
+    assert closed.closed.all() and not opened.closed.any()
+    assert not budgets.binding(opened, promises, morning)[0].binds
+    again = pacing.next_pace(opened, promises, replace(morning, today=since, since=since), 0.05)
+    assert again.closed.all()
+
+
 def test_all_promises_together_are_kept_where_traffic_allows_them() -> None:
     promises = Promises(guarantee=100, days=3, item_cap=5_000, merchant_share=0.4, merchant_floor=0.4)
     hours = list(played(promises, 4))
@@ -143,7 +165,7 @@ def test_a_pace_is_carried_by_key_and_a_new_item_shares_its_merchants() -> None:
         pacing.none(("x", "y")), guarantee=np.array([0.1, 0.2]), floor=np.array([0.0, 0.3]), reach=np.array([7.0, 8.0])
     )
     nothing, since = np.zeros(3), np.array([1.0, 2.0, 3.0])
-    delivery = Delivery(("y", "z", "w"), ("m", "m", ""), nothing, since, since, since, 0.1, 0.0)
+    delivery = Delivery(("y", "z", "w"), ("m", "m", ""), nothing, since, since, since, 0.04, 0.0)
     after = pacing.next_pace(before, Promises(), delivery, 0.05)
     assert after.items == ("y", "z", "w")
     assert after.guarantee.tolist() == [0.2, 0.0, 0.0]
@@ -154,7 +176,7 @@ def test_a_pace_is_carried_by_key_and_a_new_item_shares_its_merchants() -> None:
 
 
 def test_what_binds_is_told_in_words() -> None:
-    promises = Promises(guarantee=100, days=1, item_cap=40, merchant_share=0.2, merchant_floor=0.9, daily_budget=70)
+    promises = Promises(guarantee=100, days=1, item_cap=40, merchant_share=0.2, merchant_floor=0.9, daily_budget=65)
     since = np.array([0.0, 50.0, 10.0])
     delivery = Delivery(("x", "y", "z"), ("a", "b", ""), np.full(3, 1.0), since, since, since, 1.0, 60.0)
     pace = pacing.next_pace(None, promises, delivery, 0.05)
@@ -167,7 +189,7 @@ def test_what_binds_is_told_in_words() -> None:
     assert told["item_cap"].sentence == "1 of 3 items reached 40 impressions and rest."
     assert told["merchant_share"].sentence == "The cap of 20% of a day's impressions holds back b."
     assert told["merchant_floor"].sentence == "To get an equal part of 90% of the impressions, a is pushed."
-    assert told["daily_budget"].sentence == "60 of 70 impressions of today are used; nothing is shown until tomorrow."
+    assert told["daily_budget"].sentence == "60 of 65 impressions of today are used; nothing is shown until tomorrow."
 
 
 def test_a_promise_that_is_kept_unaided_is_told_as_such() -> None:
