@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from bandits import planning, results
+from bandits.evaluation_pages import EvaluationPages
 from bandits.forms import CampaignForm
 from bandits.models import Campaign, Status
 from bandits.outcome_pages import OutcomePages
@@ -22,7 +23,9 @@ STATUS_TONES = {Status.DRAFT: "neutral", Status.RUNNING: "info", Status.PAUSED: 
 
 
 @admin.register(Campaign)
-class CampaignAdmin(SimulationPages, SteppedCampaigns, PreviewPages, OutcomePages, AuditedAdmin[Campaign]):
+class CampaignAdmin(
+    SimulationPages, EvaluationPages, SteppedCampaigns, PreviewPages, OutcomePages, AuditedAdmin[Campaign]
+):
     says_when_empty = "A campaign shows new items in slots of a scenario and learns which are good. Make the first."
     form = CampaignForm
     list_display = ["titled", "scenario", "slots", "state", "started_at"]
@@ -79,6 +82,7 @@ class CampaignAdmin(SimulationPages, SteppedCampaigns, PreviewPages, OutcomePage
             *self.preview_pages(),
             *self.outcome_pages(),
             *self.simulation_pages(),
+            *self.evaluation_pages(),
             *self.outcome_pages(),
             at("results/", self.results, "results"),
             at("results/<slug:picture>.<slug:form>", self.picture, "picture"),

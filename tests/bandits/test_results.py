@@ -133,3 +133,15 @@ def test_each_role_sees_the_page_and_what_it_may_do(client: Client, role: str, s
         assert answer.status_code == (302 if steps else 403), name
     picture = reverse("admin:bandits_campaign_picture", args=[row.pk, "leaders", "csv"])
     assert client.get(picture).status_code == 200
+
+
+def test_other_policies_are_valued_on_a_page_of_their_own(manager: Client) -> None:
+    draft = shop.campaign("draft", status="draft")
+    told = manager.get(reverse("admin:bandits_campaign_evaluation", args=[draft.pk])).content.decode()
+    assert "There is no table yet" in told
+    row = begun()
+    told = manager.get(reverse("admin:bandits_campaign_evaluation", args=[row.pk])).content.decode()
+    assert "From 0 choices nothing can be told yet: no data yet." in told
+    assert reverse("admin:bandits_campaign_evaluation", args=[row.pk]) in text(manager, row)
+    picture = reverse("admin:bandits_campaign_evaluation_picture", args=[row.pk, "evaluation", "csv"])
+    assert b"policy" in manager.get(picture).content
