@@ -48,7 +48,10 @@ POST               /api/v1/experiments/{key}/results/redraw/
 GET                /api/v1/experiments/{key}/results/redrawn/
 GET POST           /api/v1/campaigns/
 GET PATCH          /api/v1/campaigns/{key}/
+POST               /api/v1/campaigns/pool/
 POST               /api/v1/campaigns/{key}/start/
+POST               /api/v1/campaigns/{key}/pause/
+POST               /api/v1/campaigns/{key}/resume/
 POST               /api/v1/campaigns/{key}/stop/
 GET                /api/v1/campaigns/{key}/items/
 GET                /api/v1/campaigns/{key}/posterior/
