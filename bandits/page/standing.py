@@ -71,7 +71,8 @@ def _table(levels: Sequence[Json], wording: Wording) -> Table:
 def _named(level: Json) -> str:
     if level["level"] == "scenario":
         return "the scenario"
-    return f"no merchant {level['name']}" if level["name"].startswith("(") else str(level["name"])
+    name = str(level["name"]).strip()
+    return f"no merchant {name}" if name.startswith("(") else name
 
 
 def _rate(level: Json) -> str:

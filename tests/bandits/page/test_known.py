@@ -103,7 +103,7 @@ def test_an_item_tells_its_rank_and_how_its_belief_moved() -> None:
 
 
 def test_what_a_posterior_stands_on_is_told_with_its_data() -> None:
-    told = {
+    told: dict[str, Any] = {
         "priors": [
             {"level": "scenario", "name": "", "items": 9, "trials": 900.0, "rate": 0.03, "mean": 0.03, "strength": 0.0},
             {
@@ -124,6 +124,9 @@ def test_what_a_posterior_stands_on_is_told_with_its_data() -> None:
         "click rate 3 %, by 900 impressions of 9 items; 1 category or merchant"
         in standing.priors(told, CLICKS).sentence
     )
+    nobody = {**told["priors"][1], "level": "merchant", "name": " (dress)"}
+    rows = standing.priors({**told, "priors": [*told["priors"], nobody]}, CLICKS).tables[0].rows
+    assert [line.cells[0].text for line in rows] == ["the scenario", "dress", "no merchant (dress)"]
     assert "slot 8 counts 40 %" in standing.slots(told, [8]).sentence
     assert [row["slot"] for row in standing.slots(told, [8]).pictures[0].rows] == [1, 8]
     assert "half had come within 2 days" in standing.delays(told).sentence
