@@ -10,7 +10,7 @@ import pyarrow as pa
 from django.conf import settings
 from django.db.models import QuerySet
 
-from bandits import counting, ledgers
+from bandits import counting, earned, ledgers
 from bandits.models import Campaign, Outcome, Posterior
 from firstlight.exports.columns import BATCH, Column, batches, columns, schema
 from firstlight.exports.pseudonyms import key_of, pseudonyms
@@ -176,7 +176,7 @@ def _exposures(campaign: Campaign, asked: Asked) -> Iterator[pa.RecordBatch]:
     way, days = ledgers.counted_as(ledgers.of(campaign), asked.end), _days(asked.start, asked.end)
     with engine.events(Window(days.start - DAY, days.end + way.attribution + DAY)) as events:
         shown = counting.trials(events, way, days).filter(lambda t: t.campaign == campaign.key)
-        rows = _joined(_decided(events, campaign, asked.start, asked.end), counting.kept(shown))
+        rows = _joined(_decided(events, campaign, asked.start, asked.end), earned.kept(shown))
         for batch in engine.batches(rows.mutate(campaign=ibis.literal(campaign.key)), BATCH):
             yield _exported(batch, key)
 

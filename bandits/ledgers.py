@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from django.db import transaction
 
-from bandits import counting
+from bandits import counting, earned
 from bandits.counting import Counting
 from bandits.models import Campaign, DrawTable, Ledger, LedgerDay
 from firstlight.catalog.models import Item
@@ -111,7 +111,7 @@ def reached(asked: Counting, after_batch: int, until_batch: int, at: datetime) -
     with engine.events(history, until_batch=until_batch) as events:
         new = events.filter(
             events["batch"] > after_batch,
-            events["type"].isin((*counting.REWARDS, *MONEY_BACK, "impression", "decision")),
+            events["type"].isin((*earned.REWARDS, *MONEY_BACK, "impression", "decision")),
             events["scenario"].isnull() | (events["scenario"] == asked.scenario),
         )
         came = new.select("day").distinct().to_pyarrow()["day"].to_pylist()
@@ -144,7 +144,7 @@ def _counted(asked: Counting, days: Window, until_batch: int) -> Stored:
     # A decision may be of the day before its impression; rewards come until the window of the last day is over.
     whole = Window(days.start - DAY, days.end + asked.attribution + DAY)
     with engine.events(whole, until_batch=until_batch) as events:
-        trials = counting.kept(counting.trials(events, asked, days))
+        trials = earned.kept(counting.trials(events, asked, days))
         parts, slow = _by_day(counting.cells(trials, asked), CELLS), _by_day(counting.delays(trials), DELAYS)
     return {day: (packed(rows), packed(slow[day]) if day in slow else b"") for day, rows in parts.items()}
 

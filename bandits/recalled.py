@@ -16,7 +16,7 @@ import pyarrow as pa
 from django.db.models import F, Func, TextField, Value
 from numpy.typing import NDArray
 
-from bandits import counting, decided, ledgers, viewing
+from bandits import counting, decided, earned, ledgers, viewing
 from bandits.decided import Decision
 from bandits.models import Campaign, DrawTable
 from bandits.served import Filter
@@ -98,7 +98,7 @@ def recall(campaign: Campaign, *, at: datetime) -> Recalled:
     with engine.events(days.widened(before=DAY, after=DAY)) as events:
         made = {one.view: one for one in decided.decisions(campaign, events)}
         rows = _in_slots(counting.trials(events, asked, days), campaign).to_pyarrow()
-    rows = rows.sort_by([(name, "ascending") for name in counting.TRIAL])  # for the last digits of sums
+    rows = rows.sort_by([(name, "ascending") for name in earned.TRIAL])  # for the last digits of sums
     return of_trials(campaign, trials(campaign, rows, at), made)
 
 
