@@ -13,11 +13,11 @@ from bandits.columns import columned, listed
 from bandits.parts import Drawn, Part, Pool
 from bandits.policies import beliefs, draws
 from bandits.policies.beliefs import Beta
-from bandits.policies.policy import Policy
+from bandits.policies.policy import UNIFORM, Policy
 from firstlight.snapshots.sections import Request
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
-PLAIN = Policy()
+PLAIN, NO = Policy(), np.empty(0)
 BELIEVED = Beta(tuple(f"sku-{i}" for i in range(40)), np.linspace(1, 6, 40), np.full(40, 90.0))
 POOL = Pool(
     items=BELIEVED.items,
@@ -144,3 +144,162 @@ def test_a_logged_decision_replays_from_its_table() -> None:
         items = [slot["item_id"] for slot in found]
         assert slots.replay(table, f"t-{i}", 3, limits, row=found[0]["row"], items=items)
         assert not slots.replay(replace(table, number=57), f"t-{i}", 3, limits, row=found[0]["row"], items=items)
+
+
+SHARED = msgspec.structs.replace(
+    PART, control=1_000, uniform=2_000, tables=(drawn(), drawn(60, arm="uniform", policy=UNIFORM))
+)
+
+
+def answered(held: section.State, asked: Request, **parameters: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = {"experiments": [], "parameters": parameters}
+    section.decide(held, asked, answer)
+    return answer
+
+
+def of_user(number: int, trace: str = "t-1") -> Request:
+    return msgspec.structs.replace(request(trace), unit={"user_id": f"u-{number}"})
+
+
+def test_units_meet_the_arms_of_a_campaign_as_its_shares_say_and_keep_them() -> None:
+    """20,000 users, three shares: each within 4 standard errors."""
+    held, n = state(SHARED), 20_000
+    arms = [answered(held, of_user(i))["experiments"][0]["variant"] for i in range(n)]
+    for arm, share in (("none", 0.1), ("uniform", 0.2), ("learned", 0.7)):
+        assert abs(arms.count(arm) / n - share) < 4 * np.sqrt(share * (1 - share) / n), arm
+    for i in range(500):
+        assert answered(held, of_user(i, "another"))["experiments"][0]["variant"] == arms[i]
+
+
+def test_the_answer_says_which_arm_a_unit_is_in_whatever_it_is_shown() -> None:
+    held = state(SHARED)
+    for i in range(300):
+        answer = answered(held, of_user(i, f"t-{i}"))
+        (met,) = answer["experiments"]
+        assert met == {"experiment": "campaign:a-new", "variant": met["variant"], "phase": 1, "in_holdout": False}
+        tables = {slot["table"] for slot in answer["discovery"]}
+        assert tables == {"none": set(), "uniform": {60}, "learned": {55}}[met["variant"]]
+        none = answered(held, msgspec.structs.replace(of_user(i), slots=0))
+        assert none["experiments"] == [met] and none["discovery"] == []
+
+
+def test_a_campaign_for_everybody_or_a_unit_without_the_id_is_in_no_arm() -> None:
+    for held, unit in ((state(PART), {"user_id": "u-1"}), (state(SHARED), {"device_id": "d-1"})):
+        answer = answered(held, msgspec.structs.replace(request(), unit=unit))
+        assert answer["experiments"] == []
+        assert {slot["table"] for slot in answer["discovery"]} == {55}
+
+
+def test_an_experiment_puts_units_into_an_arm_by_its_parameter() -> None:
+    held = state(SHARED)
+    for arm, tables in (("none", set()), ("uniform", {60}), ("learned", {55})):
+        for i in range(50):
+            answer = answered(held, of_user(i), **{"discovery.a-new": arm})
+            assert answer["experiments"] == []
+            assert {slot["table"] for slot in answer["discovery"]} == tables
+    assert answered(held, of_user(1), **{"discovery.a-new": "else"})["experiments"]
+    without = state(PART)
+    assert answered(without, of_user(1), **{"discovery.a-new": "uniform"})["discovery"] == []
+
+
+def test_what_others_show_does_not_depend_on_the_arm_of_a_campaign() -> None:
+    """Their slots; items that it shows they cannot, which is what a page without repetition means."""
+    held = state(SHARED, OTHER)
+    for n_slots in (None, 1, 2, 3, 4):
+        places = set()
+        for i in range(60):
+            found = discovery(held, msgspec.structs.replace(of_user(i, f"t-{i}"), slots=n_slots))
+            places.add(tuple(slot["position"] for slot in found if slot["campaign"] == "b-new"))
+        assert len(places) == 1
+
+
+SEGMENTED = msgspec.structs.replace(
+    PART, segment_by="country", tables=(drawn(), drawn(61, segment="IN"), drawn(62, segment="7"))
+)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "table"),
+    [({}, 55), ({"country": "IN"}, 61), ({"country": "CN"}, 55), ({"country": 7}, 62), ({"country": None}, 55)],
+)
+def test_a_segment_has_a_table_of_its_own_and_all_others_share_one(attributes: dict[str, Any], table: int) -> None:
+    found = discovery(state(SEGMENTED), request(attributes=attributes))
+    assert {slot["table"] for slot in found} == {table}
+
+
+@pytest.mark.parametrize(
+    ("eligible", "table"),
+    [({}, 55), ({"category": ["shoe"]}, 63), ({"category": ["dress"]}, 55), ({"category": ["shoe", "dress"]}, 55)],
+)
+def test_a_segment_may_be_the_one_category_that_is_asked_for(eligible: dict[str, Any], table: int) -> None:
+    part = msgspec.structs.replace(PART, segment_by="category", tables=(drawn(), drawn(63, segment="shoe")))
+    assert {slot["table"] for slot in discovery(state(part), request(eligible=eligible))} == {table}
+
+
+def test_at_most_so_many_items_of_a_campaign_are_on_a_page() -> None:
+    few = msgspec.structs.replace(PART, most_per_page=2)
+    found = discovery(state(few), request())
+    assert [slot["position"] for slot in found] == [3, 5]
+    both = discovery(state(few, msgspec.structs.replace(OTHER, positions=(8,))), request())
+    assert [(slot["position"], slot["campaign"]) for slot in both] == [(3, "a-new"), (5, "a-new"), (8, "b-new")]
+
+
+def test_an_empty_pool_fills_no_slot() -> None:
+    pool = Pool((), columned([]), columned([]), columned([]), listed([]))
+    bare = msgspec.structs.replace(drawn(), arrays=beliefs.pack(Beta((), NO, NO).arrays()), depth=0, rows=b"")
+    held = state(msgspec.structs.replace(PART, pools=(pool,), tables=(bare,)))
+    for more in ({}, {"eligible": {"category": ["dress"]}}, {"propensities": True}):
+        assert discovery(held, request(**more), complete=True) == []
+
+
+@pytest.mark.parametrize("floor", [0.0, 1.0])
+@pytest.mark.parametrize("policy", [PLAIN, UNIFORM])
+def test_what_is_closed_by_its_pace_is_never_served(floor: float, policy: Policy) -> None:
+    pace = np.where(np.arange(40) % 3 == 0, -np.inf, 0.0)
+    for cap in (None, 2):
+        closed = msgspec.structs.replace(
+            PART, floor=floor, merchant_cap=cap, tables=(drawn(70, pace=pace, policy=policy),)
+        )
+        held = state(closed)
+        for i in range(200):
+            more: dict[str, Any] = {"eligible": {"country": ["CN", "IN"]}} if i % 2 else {}
+            found = discovery(held, request(f"t-{i}", propensities=True, **more))
+            assert len(found) == 3
+            assert all(int(slot["item_id"][4:]) % 3 for slot in found)
+            assert all(slot["propensity"] > 0 for slot in found)
+        told = slots.propensities(held["home"][0].table, 3)
+        assert (told[:, np.isneginf(pace)] == 0).all()
+        assert told.sum(axis=1) == pytest.approx(np.ones(3), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("eligible", "fits"),
+    [
+        ({"merchant": ["m-3"]}, lambda i: i % 7 == 3),
+        ({"country": ["IN"]}, lambda i: i % 3 == 0),
+        ({"country": [""]}, lambda i: False),
+        ({"tags": ["sale"]}, lambda i: i % 4 >= 2),
+        ({"tags": ["sale", "new"], "category": ["dress"]}, lambda i: i % 4 in (0, 2)),
+    ],
+)
+def test_a_request_may_name_whatever_the_table_knows_of_its_items(eligible: dict[str, Any], fits: Any) -> None:
+    held = state(msgspec.structs.replace(PART, merchant_cap=None))
+    allowed = {f"sku-{i}" for i in range(40) if fits(i)}
+    seen: set[str] = set()
+    for i in range(400):
+        found = discovery(held, request(f"t-{i}", eligible=eligible))
+        assert len(found) == min(3, len(allowed))
+        seen |= {slot["item_id"] for slot in found}
+    assert seen <= allowed and bool(seen) == bool(allowed)
+
+
+def test_a_part_that_came_from_bytes_decides_as_the_values_it_was_made_of() -> None:
+    held = state(PART)
+    loaded = held["home"][0].table
+    rows = draws.table(PLAIN, BELIEVED, None, draws.generators(55), 8)
+    shelf = (loaded.items, loaded.merchants, loaded.categories)
+    made = slots.Table("a-new", 55, 55, *shelf, BELIEVED, rows, 0.2, 2, attributes=loaded.attributes)
+    for i in range(300):
+        limits = slots.Filter({"tags": frozenset({"sale"})}) if i % 2 else None
+        assert slots.choose(made, f"t-{i}", 3, limits) == slots.choose(loaded, f"t-{i}", 3, limits)
+    assert (slots.propensities(made, 3) == slots.propensities(loaded, 3)).all()
