@@ -215,7 +215,7 @@ def test_the_value_of_a_policy_is_withheld_until_there_is_a_log(api, plan):
     assert api.get("/api/v1/campaigns/new-arrivals/evaluation/").json() == []
     api.send("post", "/campaigns/new-arrivals/start/", {})
     told = api.get("/api/v1/campaigns/new-arrivals/evaluation/").json()
-    assert {"present table", "uniform", "greedy", "floor 10%"} <= {one["policy"] for one in told}
+    assert {"present table", "uniform", "greedy", "floor 20%"} <= {one["policy"] for one in told}
     for one in told:
         assert (one["n_choices"], one["value"], one["withheld"]) == (0, None, "no data yet")
         assert {each["withheld"] for each in one["estimators"]} == {"no data yet"}

@@ -61,6 +61,12 @@ GET POST           /api/v1/campaigns/{key}/outcomes/
 POST               /api/v1/campaigns/{key}/outcomes/{outcome}/reverse/
 GET                /api/v1/campaigns/{key}/judgement/
 GET                /api/v1/campaigns/{key}/ecosystem/
+GET                /api/v1/campaigns/{key}/worth/
+POST               /api/v1/campaigns/{key}/worth/refresh/
+GET                /api/v1/campaigns/{key}/looks/
+GET POST           /api/v1/campaigns/{key}/simulations/
+GET                /api/v1/campaigns/{key}/simulations/{number}/
+GET                /api/v1/campaigns/{key}/why/
 GET                /api/v1/objectives/
 GET PUT            /api/v1/objectives/{scenario}/
 GET PUT            /api/v1/items/
