@@ -70,7 +70,7 @@ def _rows(connection: Any, window: Window, covered: Covered | None = None) -> An
     lake = table.opened()
     files = table.files(lake, days, beyond=covered) if lake else []
     if lake is None or not files:
-        # As files are read: with every column nullable, or a query would be typed in another way while there is nothing.
+        # As files are read: with every column nullable, or queries would have other types while there is nothing.
         nullable = pa.schema([field.with_nullable(True) for field in EVENTS])
         return connection.create_table(name, schema=ibis.Schema.from_pyarrow(nullable), temp=True)
     if table.is_local():
