@@ -39,9 +39,9 @@ def log_of(campaign: Campaign, events: Any) -> tuple[Log, Any]:
     ]
     best = greedy(campaign, frozenset(asked))
     kept = [i for i, one in enumerate(asked) if one in best]
-    numbers = [np.array([rows[name][i] for i in kept], dtype=np.float64) for name in ("clicked", "propensity")]
+    clicked, chance = (np.array([rows[name][i] for i in kept], dtype=np.float64) for name in ("clicked", "propensity"))
     target = np.array([best[asked[i]] == rows["item_id"][i] for i in kept], dtype=np.float64)
-    return Log(*numbers, target), np.array([rows["unit"][i] for i in kept], dtype=object)
+    return Log(clicked, chance, target), np.array([rows["unit"][i] for i in kept], dtype=object)
 
 
 def choices(campaign: Campaign, events: Any) -> Any:

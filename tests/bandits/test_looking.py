@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.utils import timezone
 
 from bandits import alarms, lifecycle, looking, tasks
 from bandits.models import Campaign, CampaignLook, DrawTable, Outcome, Posterior, Status
@@ -211,7 +212,7 @@ def test_harm_pauses_the_campaign_tells_why_and_a_person_undoes_it(
     campaign: Campaign, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrive(1, traffic(np.random.default_rng(6), 6_000, HARM, ALIKE))
-    monkeypatch.setattr(tasks.timezone, "now", lambda: NOW)
+    monkeypatch.setattr(timezone, "now", lambda: NOW)
     tasks.look(campaign_id=campaign.pk)
     look = campaign.looks.get()
     broken = guard(look, "click_rate")
@@ -236,7 +237,7 @@ def test_harm_pauses_the_campaign_tells_why_and_a_person_undoes_it(
 
     anew = [later(row, days=10.5) for row in traffic(np.random.default_rng(16), 6_000, HARM, ALIKE)]
     arrive(2, anew)
-    monkeypatch.setattr(tasks.timezone, "now", lambda: NOW + timedelta(days=3))
+    monkeypatch.setattr(timezone, "now", lambda: NOW + timedelta(days=3))
     tasks.look(campaign_id=campaign.pk)
     campaign.refresh_from_db()
     assert campaign.status == Status.PAUSED, "what goes on to do harm is paused again"
