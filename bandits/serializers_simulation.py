@@ -55,6 +55,8 @@ class AskedSerializer(Strict):
 
 
 class SimulationSerializer(serializers.ModelSerializer[Simulation]):
+    results = serializers.DictField(read_only=True, allow_null=True, help_text="Null until it is done.")
+
     class Meta:
         model = Simulation
         fields = ["id", "state", "progress", "asked", "results", "why", "created_by", "created_at"]
