@@ -1,15 +1,14 @@
 """The choices of a campaign's learned tables, beside what each table would have chosen had it not explored."""
 
 import json
-from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from bandits import logged
-from bandits.models import Campaign, DrawTable, Posterior
-from bandits.policies import beliefs, forgone
+from bandits.models import Campaign, DrawTable
+from bandits.policies import forgone
 from bandits.policies.evaluation import Log
 
 FILTERS = ("category", "merchant")  # what a stored table knows of its items
@@ -21,9 +20,6 @@ class Asked(NamedTuple):
     table: int
     limits: str  # of the request, as the log has them
     slot: int
-
-
-Greedy = Mapping[Asked, str]  # item
 
 
 def log_of(campaign: Campaign, events: Any) -> tuple[Log, Any]:
@@ -74,26 +70,19 @@ def greedy(campaign: Campaign, asked: frozenset[Asked]) -> dict[Asked, str]:
         slots = wanted.setdefault(one.table, {})
         slots[one.limits] = max(slots.get(one.limits, 0), one.slot + 1)
     rows = DrawTable.objects.filter(campaign=campaign, arm="learned", pk__in=wanted).select_related("posterior")
-    return {
-        Asked(row.pk, limits, slot): item
-        for row in rows.defer("rows").iterator(chunk_size=20)
-        for limits, k in wanted[row.pk].items()
-        for slot, item in enumerate(_slate(row, limits, k, campaign.merchant_cap))
-    }
+    found: dict[Asked, str] = {}
+    for row in rows.defer("rows").iterator(chunk_size=20):
+        ranked = _ranked(row)
+        for limits, k in wanted[row.pk].items():
+            chosen = forgone.slate(ranked, _allowed(row, limits), row.merchants, campaign.merchant_cap, k)
+            found |= {Asked(row.pk, limits, slot): row.items[item] for slot, item in enumerate(chosen)}
+    return found
 
 
-def believed(posterior: Posterior) -> Any:
-    """The mean of each item, in the order of its items; a posterior of the first release has counts alone."""
-    if not posterior.arrays:
-        return posterior.beliefs.mean
-    return beliefs.of(posterior.kind, tuple(posterior.items), beliefs.unpack(bytes(posterior.arrays))).mean
-
-
-def _slate(row: DrawTable, limits: str, k: int, cap: int | None) -> Iterator[str]:
-    allowed = _allowed(row, limits)
-    mean = dict(zip(row.posterior.items, believed(row.posterior).tolist(), strict=True))
-    ranked = sorted(range(len(row.items)), key=lambda i: -mean.get(row.items[i], 0.0))
-    return (row.items[i] for i in forgone.slate(ranked, allowed, row.merchants, cap, k))
+def _ranked(row: DrawTable) -> list[int]:
+    """Its items, the best believed first; a contextual table by what was believed of all traffic together."""
+    mean = dict(zip(row.posterior.items, row.posterior.beliefs.mean.tolist(), strict=True))
+    return sorted(range(len(row.items)), key=lambda i: -mean.get(row.items[i], 0.0))
 
 
 def _allowed(row: DrawTable, limits: str) -> list[bool]:

@@ -72,7 +72,7 @@ def asked(trace_id: str, decision: Mapping[str, Any]) -> tuple[Request, Json]:
 
 def _of_snapshot(campaign: Campaign, decision: Mapping[str, Any]) -> State | None:
     """All campaigns of the page, as they were; None when the snapshot is gone or did not have this one."""
-    version = Version.objects.filter(number=decision.get("snapshot")).first()
+    version = Version.objects.filter(number=decision.get("snapshot") or 0).first()
     here = set(Campaign.objects.filter(scenario=campaign.scenario).values_list("key", flat=True))
     digests = {
         digest: parts.campaign_of(name)

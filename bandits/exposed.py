@@ -6,6 +6,7 @@ The split of a campaign stands in the log as an experiment named `campaign:<key>
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -58,9 +59,7 @@ def watched_since(campaign: Campaign) -> datetime | None:
     trail = AuditEntry.objects.filter(kind="campaign", subject=campaign.key, at__gte=campaign.started_at)
     steps = list(trail.filter(action__in=["paused", "resumed"]).order_by("id").values_list("action", "actor", "at"))
     undone = [
-        after[2]
-        for before, after in zip(steps, steps[1:], strict=False)
-        if before[:2] == ("paused", GUARD) and after[0] == "resumed"
+        after[2] for before, after in pairwise(steps) if before[:2] == ("paused", GUARD) and after[0] == "resumed"
     ]
     return undone[-1] if undone else campaign.started_at
 

@@ -5,8 +5,9 @@ surely greater than the margin that the owner would bear: then the campaign is p
 that whoever paused at any sure loss would pause every campaign that enough people see.
 
 All guards together raise a false alarm in at most `ALPHA` of campaigns that do no harm beyond the margin, however often
-they are looked at and whichever are switched on: each has an equal part of it, on one side. Direction is one sign. Source: Waudby-Smith et al. (2021),
-arXiv:2103.06476, for the bound; Fieller (1954) for the lift, which is broken exactly when the test is.
+they are looked at and whichever are switched on: each has an equal part of it, on one side. Direction is one sign.
+Source: Waudby-Smith et al. (2021), arXiv:2103.06476, for the bound; Fieller (1954) for the lift, which is broken
+exactly when the test is.
 """
 
 from collections.abc import Mapping, Sequence

@@ -32,7 +32,7 @@ class SettingSerializer(Strict):
         return given
 
 
-class AskedSerializer(Strict):
+class PlayedSerializer(Strict):
     days = serializers.IntegerField(min_value=1, max_value=MOST_DAYS, default=14)
     repetitions = serializers.IntegerField(min_value=2, max_value=MOST_TIMES, default=10)
     requests_a_day = serializers.FloatField(

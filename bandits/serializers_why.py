@@ -62,7 +62,7 @@ class WhyStepSerializer(BelievedSerializer):
 class WhySlotSerializer(BelievedSerializer):
     position = serializers.IntegerField()
     item_id = serializers.CharField()
-    source = serializers.ChoiceField(choices=["table", "floor", "fresh"])
+    source = serializers.ChoiceField(choices=["table", "floor", "fresh"])  # type: ignore[assignment]
     propensity = serializers.FloatField()
 
 

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
 from bandits import simulating, tasks
-from bandits.serializers_simulation import AskedSerializer, SimulationSerializer
+from bandits.serializers_simulation import PlayedSerializer, SimulationSerializer
 from firstlight.accounts.authentication import actor
 from firstlight.accounts.resources import Resource
 from firstlight.doors.pagination import NewestFirst
@@ -33,11 +33,11 @@ class Simulations(Resource):
         page: Any = self.paginate_queryset(self.get_object().simulations.all())
         return self.get_paginated_response(SimulationSerializer(page, many=True).data)
 
-    @extend_schema(request=AskedSerializer, responses={202: SimulationSerializer})
+    @extend_schema(request=PlayedSerializer, responses={202: SimulationSerializer})
     @simulations.mapping.post
     def simulate(self, request: Request, key: str) -> Response:
         """Asks the workers to play it; `state` and `progress` tell how far they are."""
-        asked = AskedSerializer(data=request.data)
+        asked = PlayedSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         made = simulating.ask(self.get_object(), plain(asked.validated_data), actor=actor(request))
         transaction.on_commit(lambda: tasks.simulate.delay(simulation_id=made.pk), robust=True)

@@ -1,4 +1,4 @@
-"""What a campaign was worth and whether it does harm, over HTTP: every look that was stored, and a new one on demand."""
+"""What a campaign was worth and whether it does harm, over HTTP: every stored look, and a new one on demand."""
 
 from typing import Any
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("ingest", "flush", "allocate", "analyse", "draws", "learning", "finish", "pages")
+NAMES = ("ingest", "flush", "allocate", "analyse", "draws", "learning", "campaigns", "finish", "pages")
 
 
 def main() -> int:

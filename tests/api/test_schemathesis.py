@@ -90,7 +90,12 @@ def one_connection():
 def secret(one_connection, shop, monkeypatch):
     """A key that may do everything, and a snapshot with it in memory."""
     _, text = keys.create("hostile", ["allocate", "ingest", "read", "manage", "export"], [], "ada")
-    compiled = {section.name: section.compile(datetime.now(UTC)) for section in sections()}
+    compiled = {
+        section.name: {
+            name: part() if callable(part) else part for name, part in section.compile(datetime.now(UTC)).items()
+        }
+        for section in sections()
+    }
     payloads = {sha256(part).hexdigest(): part for parts in compiled.values() for part in parts.values()}
     names = {
         section: {name: sha256(part).hexdigest() for name, part in parts.items()} for section, parts in compiled.items()

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from bandits.models import Campaign, Status
 from firstlight.accounts.models import AuditEntry

@@ -12,6 +12,7 @@ from bandits import explaining, lifecycle, section
 from bandits.models import Campaign
 from bandits.section import State
 from firstlight.catalog.models import Category, Item, Merchant, Scenario
+from firstlight.events import traces
 from firstlight.events.flush import columns
 from firstlight.kernel.withheld import Reason, Withheld
 from firstlight.lake import table as lake
@@ -165,7 +166,7 @@ def test_an_experiment_that_names_the_campaign_is_the_reason(shop: Scenario) -> 
 def test_a_changed_log_is_found_out(shop: Scenario) -> None:
     campaign = started(shop)
     decide("t-5")
-    decision = explaining.traces.find("t-5", at=NOW).decision
+    decision = traces.find("t-5", at=NOW).decision
     assert decision is not None
     _, held = state()
     same = explaining.explained("new", "t-5", decision, held)

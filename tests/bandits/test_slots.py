@@ -126,7 +126,7 @@ def test_every_item_keeps_a_chance_and_without_the_floor_some_have_none() -> Non
     assert (slots.propensities(table(40, depth=40, floor=0.0), 3) == 0).any()
 
 
-def shown(here: Table, k: int, limits: Filter | None, n: int) -> slots.NDArray[np.float64]:
+def shown(here: Table, k: int, limits: Filter | None, n: int) -> np.ndarray:
     """How often each item stood in each slot over `n` traces, shape (k, items)."""
     counts = np.zeros((k, len(here.items)))
     places = range(k)

@@ -175,7 +175,11 @@ def test_axe_finds_nothing_serious_on_any_page_of_a_campaign(visit: Visit, dark:
     shop.person("product manager")
     page = visit("product-manager", dark=dark)
     found: dict[str, list[str]] = {}
-    for address in ("", "add/", *(f"{row.pk}/{part}/" for part in ("change", "results", "evaluation", "pause", "stop"))):
+    for address in (
+        "",
+        "add/",
+        *(f"{row.pk}/{part}/" for part in ("change", "results", "evaluation", "pause", "stop")),
+    ):
         page.goto(f"/admin/bandits/campaign/{address}{'?item=sku-7' if 'results' in address else ''}")
         page.wait_for_timeout(1_200)  # charts and live counts
         if wrong := faults(page):

@@ -26,7 +26,9 @@ def collected(rng: np.random.Generator, rates: np.ndarray) -> tuple[np.ndarray, 
         r = (rng.random(EACH) < rates[a]).astype(float)
         won += np.bincount(a, r, 2)
         shown += np.bincount(a, minlength=2)
-        action.append(a), reward.append(r), chances.append(p)
+        action.append(a)
+        reward.append(r)
+        chances.append(p)
     return np.concatenate(action), np.concatenate(reward), np.repeat(np.arange(BATCHES), EACH), np.array(chances)
 
 
@@ -47,11 +49,11 @@ def found() -> np.ndarray:
     answers = np.empty((RUNS, 2, 4))
     for run in range(RUNS):
         action, reward, batch, p = collected(rng, rates)
-        counts, sums = np.bincount(action, minlength=2), np.bincount(action, reward, 2)
+        counts, sums = np.bincount(action, minlength=2).astype(float), np.bincount(action, reward, 2)
         for item in range(2):
             _, scores = of_item(item, action, reward, batch, p)
             one = adaptive.weighted(scores, np.arange(len(action)))
-            naive = adaptive.naive(sums, counts, np.eye(2)[item])
+            naive = adaptive.naive(sums.astype(float), counts, np.eye(2)[item])
             off = float(adaptive.weights(scores) @ (scores.score - 0.5))
             answers[run, item] = naive, one.value, one.low <= 0.5 <= one.high, off
     return answers

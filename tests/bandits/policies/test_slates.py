@@ -1,6 +1,7 @@
 """Estimators of whole slates: the kind whose assumption holds is unbiased, the one whose does not is seen to be off."""
 
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def chances(policy: np.ndarray, shown: np.ndarray) -> Chances:
     )
 
 
-def expected(slate: np.ndarray, user: str) -> np.ndarray:
+def expected(slate: np.ndarray, user: str) -> Any:
     """Click rate of each slot, shape (…, 3)."""
     alone = RATES[slate]
     if user == "independent":
