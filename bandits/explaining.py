@@ -15,8 +15,8 @@ from bandits import parts, retracing, section
 from bandits.models import Campaign, DrawTable
 from bandits.retracing import Retraced
 from bandits.section import State, Turn
+from firstlight.assignment.hashing import bucket
 from firstlight.events import traces
-from firstlight.kernel.hashing import bucket
 from firstlight.kernel.withheld import Reason, Withheld
 from firstlight.lake.schema import UNITS
 from firstlight.snapshots.models import Part, Version

@@ -20,8 +20,8 @@ from bandits.models import Campaign, DrawTable, Status
 from bandits.policies import beliefs
 from bandits.policies.policy import Policy
 from bandits.served import Attribute, Table
+from firstlight.assignment.hashing import BUCKETS
 from firstlight.catalog.models import Item
-from firstlight.kernel.hashing import BUCKETS
 
 FORMAT = 3  # of a part: a release that writes another one makes all parts anew
 SMALL = 2**16  # items that two bytes tell apart

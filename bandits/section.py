@@ -18,7 +18,7 @@ from bandits import parts, slots
 from bandits.models import Campaign
 from bandits.parts import Running
 from bandits.served import Filter, Table
-from firstlight.kernel.hashing import bucket
+from firstlight.assignment.hashing import bucket
 from firstlight.snapshots.sections import Request
 
 name = "bandits"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from firstlight.kernel.hashing import BUCKETS
+from firstlight.assignment.hashing import BUCKETS
 
 
 class Span(NamedTuple):

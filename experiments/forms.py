@@ -8,9 +8,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from experiments import targeting
 from experiments.models import Arm, Experiment, ExperimentMetric, FurtherLayer, MetricRole, RampStage
 from firstlight.accounts.forms import JsonField
+from firstlight.assignment import targeting
 
 OBJECTIVES = ("user", "merchant", "platform")
 

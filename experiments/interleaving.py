@@ -5,7 +5,7 @@ Source: Radlinski, Kurup, Joachims (2008), CIKM, algorithm 2.
 
 from collections.abc import Iterator, Sequence
 
-from firstlight.kernel.hashing import BUCKETS, bucket
+from firstlight.assignment.hashing import BUCKETS, bucket
 
 
 def seed(experiment_seed: str, trace_id: str) -> str:

@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 from django.db.models import Q
 
-from experiments import assignment, interleaving
-from experiments.assignment import Arm, Filter, Index, Rule
+from experiments import interleaving
 from experiments.models import Decision, Experiment, Layer, Status, Type
+from firstlight.assignment import rules
+from firstlight.assignment.index import Index
+from firstlight.assignment.rules import Arm, Filter, Rule
 from firstlight.snapshots.sections import Request
 
 name = "experiments"
@@ -19,8 +21,8 @@ def compile(at: datetime) -> dict[str, bytes]:
     """One part per experiment that runs or was shipped. A paused one is as if it were not there."""
     live = Experiment.objects.filter(Q(status=Status.RUNNING) | Q(status=Status.DECIDED, decision=Decision.SHIPPED))
     rows = live.order_by("key").select_related("layer")
-    rules = [rule_of(experiment) for experiment in rows.prefetch_related("arms", "scenarios", "further_layers__layer")]
-    return {rule.key: msgspec.msgpack.encode(rule, order="sorted") for rule in rules}
+    found = [rule_of(experiment) for experiment in rows.prefetch_related("arms", "scenarios", "further_layers__layer")]
+    return {rule.key: msgspec.msgpack.encode(rule, order="sorted") for rule in found}
 
 
 def load(payload: bytes) -> Rule:
@@ -47,14 +49,14 @@ def decide(state: Mapping[str, Index], request: Request, answer: dict[str, Any])
             for rule, arm in index.switched(request.scenario, request.at, request.attributes):
                 _meet(rule, arm, answer)
         if index.interleaved:
-            rules = index.mixed(request.unit, request.attributes)
-            answer["interleaving"] = [_drafted(rule, request.trace_id) for rule in rules]
+            mixed = index.mixed(request.unit, request.attributes)
+            answer["interleaving"] = [_drafted(rule, request.trace_id) for rule in mixed]
         if index.shared:
             answer["shared_experiments"] = [_told(rule) for rule in index.rules_of_items(request.attributes)]
 
 
 def _meet(rule: Rule, arm: Arm, answer: dict[str, Any]) -> None:
-    held = {"in_holdout": assignment.is_held(rule, arm)}
+    held = {"in_holdout": rules.is_held(rule, arm)}
     answer["experiments"].append({"experiment": rule.key, "variant": arm.key, "phase": rule.phase, **held})
     answer["parameters"].update(arm.parameters)
     if arm.objective_weights is not None:
@@ -93,7 +95,7 @@ def rule_of(experiment: Experiment) -> Rule:
     common = {
         "key": experiment.key,
         "phase": experiment.phase,
-        "seed": assignment.seed(experiment.key, experiment.phase),
+        "seed": rules.seed(experiment.key, experiment.phase),
         "unit": experiment.unit,
         "scenarios": tuple(sorted(scenario.key for scenario in experiment.scenarios.all())),
         "condition": experiment.targeting,
@@ -108,7 +110,7 @@ def _running(experiment: Experiment, arms: tuple[Arm, ...], common: dict[str, An
     return Rule(
         arms=arms,
         coverage=coverage,
-        ranges=assignment.ranges([arm.weight for arm in arms], coverage),
+        ranges=rules.ranges([arm.weight for arm in arms], coverage),
         layer=shares[0] if shares else None,
         type=experiment.type,
         further=tuple(shares[1:]),
@@ -126,7 +128,7 @@ def _shipped(experiment: Experiment, arms: tuple[Arm, ...], common: dict[str, An
 
 
 def _scope(experiment: Experiment) -> str:
-    return assignment.layer_seed(experiment.layer.key) if experiment.layer else ""
+    return rules.layer_seed(experiment.layer.key) if experiment.layer else ""
 
 
 def _shares(experiment: Experiment) -> list[tuple[Layer, int, int]]:
@@ -135,4 +137,4 @@ def _shares(experiment: Experiment) -> list[tuple[Layer, int, int]]:
 
 
 def _filter(layer: Layer, first: int, end: int) -> Filter:
-    return Filter(assignment.layer_seed(layer.key), first, end)
+    return Filter(rules.layer_seed(layer.key), first, end)

@@ -11,7 +11,6 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 from rest_framework.utils.urls import replace_query_param
 
-from experiments import targeting
 from experiments.buckets import Span, allocation
 from experiments.models import (
     PLANNED,
@@ -29,9 +28,10 @@ from experiments.models import (
     Status,
 )
 from firstlight.accounts.models import User
+from firstlight.assignment import targeting
+from firstlight.assignment.hashing import BUCKETS
 from firstlight.catalog.models import Scenario
 from firstlight.doors.serializers import Fraction, Keys, Named, Parameters, Strict
-from firstlight.kernel.hashing import BUCKETS
 from firstlight.metrics.models import Metric
 from firstlight.objectives import weights
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.db.models import Sum
 
-from experiments import targeting
 from experiments.models import BUCKETS, Experiment
+from firstlight.assignment import targeting
 from firstlight.catalog.models import Scenario
 from firstlight.kernel.windows import Window
 from firstlight.kernel.withheld import Reason, Withheld

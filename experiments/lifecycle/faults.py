@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
 
-from experiments import targeting
 from experiments.models import Arm, Experiment, MetricRole, Type, Unit
+from firstlight.assignment import targeting
 
 INTERESTS = {"user", "merchant", "platform"}
 MOST_ARMS = 100

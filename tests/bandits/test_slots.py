@@ -255,7 +255,7 @@ def test_a_short_row_is_continued_as_it_was_drawn() -> None:
 
 def test_rows_do_not_go_together_with_the_arms_of_an_experiment() -> None:
     """Chi-square of row halves against hash halves over 20,000 traces; under independence above 15.1 once in 10,000."""
-    from firstlight.kernel.hashing import bucket
+    from firstlight.assignment.hashing import bucket
 
     cells = np.zeros((2, 2))
     for trace in map(str, range(20_000)):

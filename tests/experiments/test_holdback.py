@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from experiments import asking, lifecycle, section
-from experiments.assignment import Index, Rule
 from experiments.models import Experiment, Status
+from firstlight.assignment.index import Index
+from firstlight.assignment.rules import Rule
 from tests.experiments.plans import NOON, at_state, draft
 
 pytestmark = pytest.mark.django_db

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from experiments import section
-from experiments.assignment import Arm, Filter, Index, Rule, layer_seed, ranges
-from firstlight.kernel.hashing import bucket
+from firstlight.assignment.hashing import bucket
+from firstlight.assignment.index import Index
+from firstlight.assignment.rules import Arm, Filter, Rule, layer_seed, ranges
 from firstlight.snapshots.sections import Request
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import assignment, lifecycle
+from experiments import lifecycle
 from experiments.lifecycle import UnableToChange, phases
 from experiments.models import Experiment, Phase
 from experiments.section import rule_of
 from firstlight.accounts.models import AuditEntry
+from firstlight.assignment import rules
 from tests.experiments.plans import DAY, HOUR, NOON, draft
 
 pytestmark = pytest.mark.django_db
@@ -54,7 +55,7 @@ def test_other_weights_open_the_next_phase_and_deal_every_unit_anew() -> None:
         (2, {"control": 0.8, "new": 0.2}, NOON + DAY, None, "Less risk"),
     ]
     assert (before.phase, after.phase) == (1, 2) and before.seed != after.seed
-    assert after.ranges == assignment.ranges([0.8, 0.2], 1.0)
+    assert after.ranges == rules.ranges([0.8, 0.2], 1.0)
     entry = AuditEntry.objects.get(action="changed the weights")
     assert entry.changes["phase"] == [1, 2]
     assert [[arm["weight"] for arm in arms] for arms in entry.changes["arms"]] == [

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from experiments import assignment, lifecycle
+from experiments import lifecycle
 from experiments.lifecycle import UnableToRamp, UnableToStart, clock, ramps
 from experiments.lifecycle.gates import Seen, Stage, Way, judge
 from experiments.models import Experiment, RampStage, Status
 from firstlight.accounts.models import AuditEntry
-from firstlight.kernel.hashing import BUCKETS
+from firstlight.assignment import rules
+from firstlight.assignment.hashing import BUCKETS
 from firstlight.notices.models import Notice
 from tests.experiments.plans import DAY, HOUR, NOON, draft, look, ramp
 
@@ -273,7 +274,7 @@ def test_a_step_is_no_phase_and_moves_nobody() -> None:
     """For every bucket: who had an arm before the step has it afterwards."""
     weights = [0.5, 0.3, 0.2]
     for low, high in ((0.05, 0.1), (0.1, 0.5), (0.5, 1.0)):
-        before, after = (assignment.ranges(weights, share) for share in (low, high))
+        before, after = (rules.ranges(weights, share) for share in (low, high))
         for bucket in range(0, BUCKETS, 7):
             point = bucket / BUCKETS
             was = [i for i, (start, end) in enumerate(before) if start <= point < end]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from experiments import lifecycle, section
-from experiments.assignment import Index
 from experiments.models import Layer
+from firstlight.assignment.index import Index
 from firstlight.catalog.models import Scenario
 from firstlight.snapshots.sections import Request
 from tests.experiments.plans import draft

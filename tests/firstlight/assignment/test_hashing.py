@@ -2,7 +2,7 @@
 
 import pytest
 
-from firstlight.kernel.hashing import BUCKETS, bucket, fnv1a
+from firstlight.assignment.hashing import BUCKETS, bucket, fnv1a
 
 
 @pytest.mark.parametrize(

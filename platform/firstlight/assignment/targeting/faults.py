@@ -6,7 +6,7 @@ from typing import Any
 
 import re2
 
-from experiments.targeting.conditions import JOINS, OPERATORS, is_operators, kind, regex
+from .conditions import JOINS, OPERATORS, is_operators, kind, regex
 
 MOST_DEEP, MOST_CONDITIONS, MOST_VALUES, LONGEST_PATTERN = 10, 100, 1_000, 500
 TYPES = ("null", "boolean", "number", "string", "array", "object", "unknown")

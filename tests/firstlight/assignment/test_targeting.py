@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from experiments import targeting
+from firstlight.assignment import targeting
 
 # [condition, attributes, answer of the PyPI package growthbook 4.0.0], conditions drawn at random over all operators.
 SDK = json.loads((Path(__file__).parent / "conditions.json").read_text())

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.assignment import Arm, Filter, Index, Range, Rule, assign, layer_seed, ranges, seed
-from firstlight.kernel.hashing import BUCKETS, bucket
+from firstlight.assignment.hashing import BUCKETS, bucket
+from firstlight.assignment.index import Index, assign
+from firstlight.assignment.rules import Arm, Filter, Range, Rule, layer_seed, ranges, seed
 
 # The variation of u-0, u-1, … u-199 as the PyPI package growthbook 4.0.0 evaluates the same rules ("-" is out).
 SDK = {

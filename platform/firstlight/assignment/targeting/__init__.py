@@ -1,6 +1,6 @@
 """Who may take part: conditions on the attributes of a request, in the language of the GrowthBook SDKs. Pure."""
 
-from experiments.targeting.conditions import compiled, matches
-from experiments.targeting.faults import faults
+from .conditions import compiled, matches
+from .faults import faults
 
 __all__ = ["compiled", "faults", "matches"]

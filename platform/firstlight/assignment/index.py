@@ -1,95 +1,26 @@
 """Which arm a unit sees: the GrowthBook hash, version 2, over explicit ranges. Pure, and the same in every SDK.
 
-A rule is what was decided; `Lookup` is the same rule turned into one byte per bucket, so that a request costs a hash
-and an index. The ranges are floats as the SDKs compare them; the table holds exactly their answers for all 10,000
-points that the hash can give.
+`Lookup` is a rule turned into one byte per bucket, so that a request costs a hash and an index; the table holds exactly
+the SDKs' answers for all 10,000 points that the hash can give.
 
 Who is in a holdout meets nothing else of what is tried; of what was shipped, only its measured half. What was shipped
 comes before what is tried, so that a test may set a shipped parameter anew.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import accumulate, groupby
+from itertools import groupby
 from typing import Any
 
-import msgspec
-
-from experiments import targeting
-from firstlight.kernel.hashing import BUCKETS, bucket
+from . import targeting
+from .hashing import BUCKETS, bucket
+from .rules import Arm, Rule, is_held, window
 
 NOBODY = 255  # in a table: no arm; so an experiment has at most 255
-Range = tuple[float, float]  # [start, end) of [0, 1)
-Assigned = list[tuple["Rule", "Arm"]]
+Assigned = list[tuple[Rule, Arm]]
 NOTHING: Mapping[str, Any] = {}
-HOUR = 3600  # seconds
 SHARED = frozenset({"item_id", "merchant_id"})  # one answer shows many of them: the caller hashes each
-
-
-class Arm(msgspec.Struct, frozen=True):
-    key: str
-    weight: float  # share of the units that take part
-    parameters: dict[str, Any] = {}
-    objective_weights: dict[str, float] | None = None
-
-
-class Filter(msgspec.Struct, frozen=True):
-    """The buckets of a layer that an experiment holds: units hashed by the layer's seed into [first, end)."""
-
-    seed: str
-    first: int
-    end: int
-
-    @property
-    def range(self) -> Range:
-        return self.first / BUCKETS, self.end / BUCKETS
-
-    def has(self, key: str) -> bool:
-        return self.first <= bucket(self.seed, key) < self.end
-
-
-class Rule(msgspec.Struct, frozen=True):
-    """One running experiment, or one that was shipped, as it is published."""
-
-    key: str
-    phase: int
-    seed: str
-    unit: str  # the id that is hashed: user_id, device_id, session_id
-    arms: tuple[Arm, ...]  # control first
-    coverage: float  # share of the layer's units that take part
-    ranges: tuple[Range, ...]  # one per arm
-    scenarios: tuple[str, ...]
-    layer: Filter | None = None
-    type: str = "ab"  # ab, aa, switchback, interleaving, holdout, or shipped
-    further: tuple[Filter, ...] = ()  # shares of more layers, all of which must have the unit
-    condition: dict[str, Any] = {}  # who may take part
-    switch_hours: int = 0  # of a switchback
-    scope: str = ""  # seed of the layer whose shipped changes a holdout holds back, or a shipped one belongs to
-
-
-def seed(key: str, phase: int) -> str:
-    """A new phase shuffles its units anew."""
-    return key if phase == 1 else f"{key}:{phase}"
-
-
-def layer_seed(key: str) -> str:
-    """Never that of an experiment, whose key starts with a letter or digit: equal seeds would tie arm to bucket."""
-    return f"__{key}"
-
-
-def ranges(weights: Sequence[float], coverage: float) -> tuple[Range, ...]:
-    """As the SDKs make them: arm i takes the first `coverage` of its own share.
-
-    Weights that do not sum to 1 (within .01) are taken as equal. Raising the coverage moves nobody between arms.
-
-    >>> ranges([0.5, 0.5], 0.5)
-    ((0.0, 0.25), (0.5, 0.75))
-    """
-    share = min(1.0, max(0.0, coverage))
-    exact = list(weights) if 0.99 <= sum(weights) <= 1.01 else [1 / len(weights)] * len(weights)
-    starts = accumulate(exact[:-1], initial=0.0)
-    return tuple((start, start + share * weight) for start, weight in zip(starts, exact, strict=True))
 
 
 def assign(rule: Rule, unit: Mapping[str, str]) -> Arm | None:
@@ -214,16 +145,6 @@ class Index:
     def rules_of_items(self, attributes: Mapping[str, Any] = NOTHING) -> list[Rule]:
         """Of experiments on items or merchants, by which the caller finds the arm of each that it shows."""
         return [one.rule for one in self.shared if one.test is None or one.test(attributes)]
-
-
-def is_held(rule: Rule, arm: Arm) -> bool:
-    """In a holdout the control gets nothing that was shipped, the other half all of it."""
-    return rule.type == "holdout" and arm.key == rule.arms[0].key
-
-
-def window(scenario: str, country: object, at: datetime, hours: int) -> str:
-    """The unit of a switchback: scenario, country and number of the window since 1970."""
-    return f"{scenario}|{country if isinstance(country, str) else ''}|{int(at.timestamp()) // (hours * HOUR)}"
 
 
 def _kind(rule: Rule) -> str:

@@ -1,0 +1,91 @@
+"""What was decided about an experiment, as serving, workers and clients know it. Pure values.
+
+Ranges are floats, as the SDKs compare them.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import accumulate
+from typing import Any
+
+import msgspec
+
+from .hashing import BUCKETS, bucket
+
+Range = tuple[float, float]  # [start, end) of [0, 1)
+HOUR = 3600  # seconds
+
+
+class Arm(msgspec.Struct, frozen=True):
+    key: str
+    weight: float  # share of the units that take part
+    parameters: dict[str, Any] = {}
+    objective_weights: dict[str, float] | None = None
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """The buckets of a layer that an experiment holds: units hashed by the layer's seed into [first, end)."""
+
+    seed: str
+    first: int
+    end: int
+
+    @property
+    def range(self) -> Range:
+        return self.first / BUCKETS, self.end / BUCKETS
+
+    def has(self, key: str) -> bool:
+        return self.first <= bucket(self.seed, key) < self.end
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One running experiment, or one that was shipped, as it is published."""
+
+    key: str
+    phase: int
+    seed: str
+    unit: str  # the id that is hashed: user_id, device_id, session_id
+    arms: tuple[Arm, ...]  # control first
+    coverage: float  # share of the layer's units that take part
+    ranges: tuple[Range, ...]  # one per arm
+    scenarios: tuple[str, ...]
+    layer: Filter | None = None
+    type: str = "ab"  # ab, aa, switchback, interleaving, holdout, or shipped
+    further: tuple[Filter, ...] = ()  # shares of more layers, all of which must have the unit
+    condition: dict[str, Any] = {}  # who may take part
+    switch_hours: int = 0  # of a switchback
+    scope: str = ""  # seed of the layer whose shipped changes a holdout holds back, or a shipped one belongs to
+
+
+def seed(key: str, phase: int) -> str:
+    """A new phase shuffles its units anew."""
+    return key if phase == 1 else f"{key}:{phase}"
+
+
+def layer_seed(key: str) -> str:
+    """Never that of an experiment, whose key starts with a letter or digit: equal seeds would tie arm to bucket."""
+    return f"__{key}"
+
+
+def ranges(weights: Sequence[float], coverage: float) -> tuple[Range, ...]:
+    """As the SDKs make them: arm i takes the first `coverage` of its own share.
+
+    Weights that do not sum to 1 (within .01) are taken as equal. Raising the coverage moves nobody between arms.
+
+    >>> ranges([0.5, 0.5], 0.5)
+    ((0.0, 0.25), (0.5, 0.75))
+    """
+    share = min(1.0, max(0.0, coverage))
+    exact = list(weights) if 0.99 <= sum(weights) <= 1.01 else [1 / len(weights)] * len(weights)
+    starts = accumulate(exact[:-1], initial=0.0)
+    return tuple((start, start + share * weight) for start, weight in zip(starts, exact, strict=True))
+
+
+def is_held(rule: Rule, arm: Arm) -> bool:
+    """In a holdout the control gets nothing that was shipped, the other half all of it."""
+    return rule.type == "holdout" and arm.key == rule.arms[0].key
+
+
+def window(scenario: str, country: object, at: datetime, hours: int) -> str:
+    """The unit of a switchback: scenario, country and number of the window since 1970."""
+    return f"{scenario}|{country if isinstance(country, str) else ''}|{int(at.timestamp()) // (hours * HOUR)}"
