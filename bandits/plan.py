@@ -48,6 +48,8 @@ def _segments(plan: Plan) -> Iterator[Fault]:
     segments, by = plan.get("segments") or (), plan.get("segment_by")
     if segments and not by:
         yield "segment_by", "Say of which request attribute these segments are values."
+    if plan.get("policy") in CONTEXTUAL and not by:
+        yield "segment_by", "This policy learns from an attribute of requests: say which."
     if by and not segments:
         yield "segments", f"Name the values of {by} that learn apart."
     if len(set(segments)) < len(segments):
