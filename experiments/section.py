@@ -10,11 +10,14 @@ from django.db.models import Q
 from experiments import interleaving
 from experiments.models import Decision, Experiment, Layer, Status, Type
 from firstlight.assignment import rules
-from firstlight.assignment.index import Index
+from firstlight.assignment.index import Published
 from firstlight.assignment.rules import Arm, Filter, Rule
 from firstlight.snapshots.sections import Request
 
 name = "experiments"
+
+GROUP = "group:"  # begins the name of a part that is a saved group
+Part = Rule | list[Any]  # or the values of a saved group
 
 
 def compile(at: datetime) -> dict[str, bytes]:
@@ -25,24 +28,23 @@ def compile(at: datetime) -> dict[str, bytes]:
     return {rule.key: msgspec.msgpack.encode(rule, order="sorted") for rule in found}
 
 
-def load(payload: bytes) -> Rule:
-    return msgspec.msgpack.decode(payload, type=Rule)
+def load(payload: bytes) -> Part:
+    return msgspec.msgpack.decode(payload, type=Part)
 
 
-def gather(parts: Mapping[str, Rule]) -> dict[str, Index]:
-    """By scenario."""
-    scenarios = sorted({scenario for rule in parts.values() for scenario in rule.scenarios})
-    return {here: Index.of(rule for rule in parts.values() if here in rule.scenarios) for here in scenarios}
+def gather(parts: Mapping[str, Part]) -> Published:
+    groups = {name.removeprefix(GROUP): part for name, part in parts.items() if not isinstance(part, Rule)}
+    return Published.of((part for part in parts.values() if isinstance(part, Rule)), groups)
 
 
-def decide(state: Mapping[str, Index], request: Request, answer: dict[str, Any]) -> None:
+def decide(state: Published, request: Request, answer: dict[str, Any]) -> None:
     """Adds `experiments` and `parameters`, and the weights of an arm that brings its own, for the objectives.
 
     Where the caller does the rest itself, also `interleaving` (how to draft one list) and `shared_experiments` (the
     rule by which each item or merchant finds its arm).
     """
     answer["experiments"], answer["parameters"] = [], {}
-    if index := state.get(request.scenario):
+    if index := state.indexes.get(request.scenario):
         for rule, arm in index.assign(request.unit, request.attributes):
             _meet(rule, arm, answer)
         if index.switchbacks:

@@ -7,18 +7,19 @@ Who is in a holdout meets nothing else of what is tried; of what was shipped, on
 comes before what is tried, so that a test may set a shipped parameter anew.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from . import targeting
+from . import special, targeting
 from .hashing import BUCKETS, bucket
-from .rules import Arm, Rule, is_held, window
+from .rules import NO_WISHES, Arm, Rule, Wishes, is_held, window
 
 NOBODY = 255  # in a table: no arm; so an experiment has at most 255
 Assigned = list[tuple[Rule, Arm]]
+Group = Collection[Any]  # values
 NOTHING: Mapping[str, Any] = {}
 SHARED = frozenset({"item_id", "merchant_id"})  # one answer shows many of them: the caller hashes each
 
@@ -38,7 +39,7 @@ class Lookup:
     @classmethod
     def of(cls, rule: Rule) -> "Lookup":
         table = bytearray([NOBODY]) * BUCKETS
-        for i, span in reversed(list(enumerate(rule.ranges))):  # where two overlap the first arm has it
+        for i, span in reversed(list(rule.spans())):  # where two overlap the first arm has it
             first, end = (_edge(point) for point in span)
             table[first:end] = bytes([i]) * (end - first)
         return cls(rule, bytes(table), targeting.compiled(rule.condition) if rule.condition else None)
@@ -78,18 +79,31 @@ class Index:
     switchbacks: tuple[Lookup, ...] = ()
     interleaved: tuple[Lookup, ...] = ()
     shared: tuple[Lookup, ...] = ()  # of items or merchants
+    special: tuple[Lookup, ...] = ()  # what `special` decides, in the order of their keys
+    known: Mapping[str, Lookup] = field(default_factory=dict, repr=False)  # all of them, by key
 
     @classmethod
     def of(cls, rules: Iterable[Rule]) -> "Index":
         kinds: dict[str, list[Lookup]] = {}
-        for rule in sorted(rules, key=lambda rule: rule.key):
-            kinds.setdefault(_kind(rule), []).append(Lookup.of(rule))
+        known = {rule.key: Lookup.of(rule) for rule in sorted(rules, key=lambda rule: rule.key)}
+        for lookup in known.values():
+            kinds.setdefault(_kind(lookup.rule), []).append(lookup)
         layered = sorted(kinds.pop("layered", ()), key=_layer)
         layers = tuple(Layer(*names, tuple(held)) for names, held in groupby(layered, key=_layer))
-        return cls(tuple(kinds.pop("free", ())), layers, **{kind: tuple(found) for kind, found in kinds.items()})
+        several = {kind: tuple(found) for kind, found in kinds.items()}
+        return cls(several.pop("free", ()), layers, known=known, **several)
 
-    def assign(self, unit: Mapping[str, str], attributes: Mapping[str, Any] = NOTHING) -> Assigned:
+    def assign(
+        self, unit: Mapping[str, str], attributes: Mapping[str, Any] = NOTHING, wishes: Wishes = NO_WISHES
+    ) -> Assigned:
         """What this unit sees, by key of the experiment; holdouts and what was shipped come first."""
+        found = self.plain(unit, attributes)
+        if self.special or wishes is not NO_WISHES:
+            return special.assign(self, unit, attributes, wishes, found)
+        return found
+
+    def plain(self, unit: Mapping[str, str], attributes: Mapping[str, Any] = NOTHING) -> Assigned:
+        """Without what is special and what was wished for."""
         held = self._held_out(unit, attributes) if self.holdouts else []
         known = self._shipped(unit, attributes, held) if self.shipped else []
         if any(not rule.scope for rule, _ in held):
@@ -147,7 +161,27 @@ class Index:
         return [one.rule for one in self.shared if one.test is None or one.test(attributes)]
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """All that is published of experiments: who decides, evaluates a flag or tells another SDK reads it here."""
+
+    rules: Mapping[str, Rule]  # by key
+    groups: Mapping[str, Group]  # saved groups, by key
+    indexes: Mapping[str, Index]  # by scenario
+
+    @classmethod
+    def of(cls, rules: Iterable[Rule], groups: Mapping[str, Group] = NOTHING) -> "Published":
+        known = {rule.key: rule for rule in sorted(rules, key=lambda rule: rule.key)}
+        here: dict[str, list[Rule]] = {}
+        for rule in known.values():
+            for scenario in rule.scenarios:
+                here.setdefault(scenario, []).append(rule)
+        return cls(known, groups, {scenario: Index.of(here[scenario]) for scenario in sorted(here)})
+
+
 def _kind(rule: Rule) -> str:
+    if special.is_special(rule):
+        return "special"
     if rule.unit in SHARED:
         return "shared"
     kinds = {"holdout": "holdouts", "shipped": "shipped", "switchback": "switchbacks", "interleaving": "interleaved"}

@@ -3,10 +3,10 @@
 Ranges are floats, as the SDKs compare them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -55,6 +55,20 @@ class Rule(msgspec.Struct, frozen=True):
     condition: dict[str, Any] = {}  # who may take part
     switch_hours: int = 0  # of a switchback
     scope: str = ""  # seed of the layer whose shipped changes a holdout holds back, or a shipped one belongs to
+
+    def spans(self) -> Iterable[tuple[int, Range]]:
+        """(position of the arm, range of the unit interval that it holds)."""
+        return enumerate(self.ranges)
+
+
+class Wishes(NamedTuple):
+    """What a request brings to bear on its arms, beside ids and attributes."""
+
+    forced: Mapping[str, str] = {}  # experiment -> arm, of a preview link
+    sticky: Mapping[str, Any] = {}  # documents of an earlier answer
+
+
+NO_WISHES = Wishes()
 
 
 def seed(key: str, phase: int) -> str:

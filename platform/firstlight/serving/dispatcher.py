@@ -31,6 +31,8 @@ DOORS = {
     "/readyz": Door(GET, probes.readyz),
     "/metrics": Door(GET, probes.metrics),
 }
+# What begins so, where no path above is meant; what such a door counts and logs is told by the prefix.
+PREFIXES: dict[str, Door] = {}
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 ALWAYS: Headers = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
 
@@ -45,7 +47,10 @@ class Dispatcher:
         path = environ["PATH_INFO"]
         door = DOORS.get(path)
         if door is None:
-            return self.behind(environ, start_response)
+            path = _prefix(path)
+            if not path:
+                return self.behind(environ, start_response)
+            door = PREFIXES[path]
         began = perf_counter()
         status, body, content_type, headers = _answered(door, environ)
         start_response(
@@ -55,6 +60,11 @@ class Dispatcher:
         meters.answers(path, status).inc()
         meters.seconds(path).observe(perf_counter() - began)
         return [body if environ["REQUEST_METHOD"] != "HEAD" else b""]
+
+
+def _prefix(path: str) -> str:
+    """The one that the path begins with, and goes on after; "" for what is Django's."""
+    return next((prefix for prefix in PREFIXES if path.startswith(prefix) and path != prefix), "")
 
 
 def _answered(door: Door, environ: Environ) -> Answer:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from firstlight.serving import dispatcher
+from firstlight.serving import dispatcher, wire
 
 
 @pytest.mark.parametrize("path", ["/", "/admin/", "/api/v1/allocations/", "/api/v1/experiments/", "//healthz", ""])
@@ -35,6 +35,14 @@ def test_a_mistake_of_ours_is_a_problem_document_and_a_log_line(
     assert b"the reason" not in got.body
     assert "the reason" in caplog.text
     assert got.json["detail"].split()[-1].rstrip(".") in caplog.text, "the same trace"
+
+
+def test_what_begins_like_a_door_is_behind_it(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = dispatcher.Door(("GET",), lambda environ: wire.Answer(200, environ["PATH_INFO"].encode()))
+    monkeypatch.setitem(dispatcher.PREFIXES, "/flags/", told)
+    assert client.ask("GET", "/flags/a/b").body == b"/flags/a/b"
+    assert client.ask("POST", "/flags/a").status == 405
+    assert {client.ask("GET", path).body for path in ("/flags", "/flags/", "/flag/a")} == {b"Django"}
 
 
 def test_head_has_the_headers_of_get_and_no_body(client: Any) -> None:
