@@ -79,10 +79,15 @@ def step_hours(n_items: int, days: int, n_runs: int) -> int:
 
 
 def _bar(campaign: Campaign, row: Posterior, known: Known) -> tuple[float, str]:
-    """The middle one of the items; of money as the share of impressions that earn it."""
+    """The middle one of the items; of money as the share of impressions that earn it.
+
+    Where the campaign has none yet, the middle item of its own pool stands in, as the notes say: what a setting finds
+    and costs beside another can be told all the same.
+    """
     found = weighing.bars_of(campaign, weighing.looked_at(campaign, row, known.at), {item.key for item in known.items})
     if isinstance(found, Withheld):
-        raise UnableToSimulate(f"There is no bar to be better than: {found.reason.value}. Set one for the campaign.")
+        middle_item = float(np.median(conversion(row.beliefs).mean))
+        return middle_item, f"There is no bar yet ({found.reason.value}): the middle item of the pool stands in."
     bars = sorted((found.of(category) for category in known.shelf.categories), key=lambda bar: bar.value)
     middle = bars[len(bars) // 2]
     if not viewing.is_money(campaign):

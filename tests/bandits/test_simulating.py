@@ -105,6 +105,13 @@ def test_a_large_pool_is_played_in_longer_steps() -> None:
     assert worlds.step_hours(10_000, 60, 150) == 24
 
 
+def test_without_a_bar_the_middle_item_of_the_pool_stands_in(campaign: Campaign) -> None:
+    campaign.bar = None
+    prospect = worlds.prospect(campaign, ASKED, n_runs=1, at=timezone.now())
+    assert prospect.world.bar == pytest.approx(np.median(prospect.prior.mean), abs=1e-12)
+    assert any("the middle item of the pool stands in" in note for note in prospect.notes)
+
+
 def test_a_lower_cap_makes_a_weaker_prior_of_the_same_mean(campaign: Campaign) -> None:
     found = worlds.prospect(campaign, ASKED, n_runs=4, at=timezone.now())
     planned, weak = (
