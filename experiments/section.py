@@ -18,6 +18,7 @@ name = "experiments"
 
 GROUP = "group:"  # begins the name of a part that is a saved group
 Part = Rule | list[Any]  # or the values of a saved group
+_decoder: msgspec.msgpack.Decoder[Part] = msgspec.msgpack.Decoder(Part)  # type: ignore[arg-type]
 
 
 def compile(at: datetime) -> dict[str, bytes]:
@@ -29,7 +30,7 @@ def compile(at: datetime) -> dict[str, bytes]:
 
 
 def load(payload: bytes) -> Part:
-    return msgspec.msgpack.decode(payload, type=Part)
+    return _decoder.decode(payload)
 
 
 def gather(parts: Mapping[str, Part]) -> Published:
