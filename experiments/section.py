@@ -18,7 +18,7 @@ name = "experiments"
 
 GROUP = "group:"  # begins the name of a part that is a saved group
 Part = Rule | list[Any]  # or the values of a saved group
-_decoder: msgspec.msgpack.Decoder[Part] = msgspec.msgpack.Decoder(Part)  # type: ignore[arg-type]
+_decoder: msgspec.msgpack.Decoder[Part] = msgspec.msgpack.Decoder(Part)
 
 
 def compile(at: datetime) -> dict[str, bytes]:
