@@ -29,7 +29,7 @@ def section(results: Json | None) -> Section:
         sentence=sentence(results),
         pictures=[_picture(results, name) for name in CURVES],
         tables=[_table(results)],
-        notes=results["notes"],
+        notes=[" ".join(results["notes"])],
     )
 
 
