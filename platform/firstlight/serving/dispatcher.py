@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import structlog
 import uuid_utils
 
-from firstlight.serving import allocations, ingest, meters, probes
+from firstlight.serving import allocations, ingest, meters, probes, publishing
 from firstlight.serving.wire import Answer, Environ, Headers, Refusal
 
 log = structlog.get_logger(__name__)
@@ -27,6 +27,7 @@ DOORS = {
     "/api/v1/allocations": Door(POST, allocations.allocate),
     "/api/v1/allocations/batch": Door(POST, allocations.allocate_batch),
     "/api/v1/events": Door(POST, ingest.ingest),
+    "/api/v1/rules": Door(GET, publishing.rules),
     "/healthz": Door(GET, probes.healthz),
     "/readyz": Door(GET, probes.readyz),
     "/metrics": Door(GET, probes.metrics),
