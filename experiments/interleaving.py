@@ -8,11 +8,6 @@ from collections.abc import Iterator, Sequence
 from firstlight.assignment.hashing import BUCKETS, bucket
 
 
-def seed(experiment_seed: str, trace_id: str) -> str:
-    """Of one list: the same request is drafted the same way again."""
-    return f"{experiment_seed}:{trace_id}"
-
-
 def draft(first: Sequence[str], second: Sequence[str], slots: int, seed: str) -> list[tuple[str, int]]:
     """(item, team 0 or 1) of every slot. Each round a coin decides who picks first, then the other picks.
 

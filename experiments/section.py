@@ -7,9 +7,8 @@ from typing import Any
 import msgspec
 from django.db.models import Q
 
-from experiments import interleaving
 from experiments.models import Decision, Experiment, Layer, Status, Type
-from firstlight.assignment import rules
+from firstlight.assignment import answers, rules
 from firstlight.assignment.index import Published
 from firstlight.assignment.rules import Arm, Filter, Rule
 from firstlight.snapshots.sections import Request
@@ -39,56 +38,7 @@ def gather(parts: Mapping[str, Part]) -> Published:
 
 
 def decide(state: Published, request: Request, answer: dict[str, Any]) -> None:
-    """Adds `experiments` and `parameters`, and the weights of an arm that brings its own, for the objectives.
-
-    Where the caller does the rest itself, also `interleaving` (how to draft one list) and `shared_experiments` (the
-    rule by which each item or merchant finds its arm).
-    """
-    answer["experiments"], answer["parameters"] = [], {}
-    if index := state.indexes.get(request.scenario):
-        for rule, arm in index.assign(request.unit, request.attributes):
-            _meet(rule, arm, answer)
-        if index.switchbacks:
-            for rule, arm in index.switched(request.scenario, request.at, request.attributes):
-                _meet(rule, arm, answer)
-        if index.interleaved:
-            mixed = index.mixed(request.unit, request.attributes)
-            answer["interleaving"] = [_drafted(rule, request.trace_id) for rule in mixed]
-        if index.shared:
-            answer["shared_experiments"] = [_told(rule) for rule in index.rules_of_items(request.attributes)]
-
-
-def _meet(rule: Rule, arm: Arm, answer: dict[str, Any]) -> None:
-    held = {"in_holdout": rules.is_held(rule, arm)}
-    answer["experiments"].append({"experiment": rule.key, "variant": arm.key, "phase": rule.phase, **held})
-    answer["parameters"].update(arm.parameters)
-    if arm.objective_weights is not None:
-        answer["_objective_weights"] = {"experiment": rule.key, "weights": arm.objective_weights}
-
-
-def _drafted(rule: Rule, trace_id: str) -> dict[str, Any]:
-    """Both rankers pick in turn; who begins each round is drawn from `seed`: docs/api.md."""
-    teams = [{"variant": arm.key, "parameters": arm.parameters} for arm in rule.arms]
-    seed = interleaving.seed(rule.seed, trace_id)
-    return {"experiment": rule.key, "phase": rule.phase, "seed": seed, "teams": teams}
-
-
-def _told(rule: Rule) -> dict[str, Any]:
-    """All that an SDK needs to hash an item or merchant itself."""
-    arms = [
-        {"variant": arm.key, "range": list(span), "parameters": arm.parameters}
-        for arm, span in zip(rule.arms, rule.ranges, strict=True)
-    ]
-    layers = [one for one in (rule.layer, *rule.further) if one]
-    return {
-        "experiment": rule.key,
-        "phase": rule.phase,
-        "unit": rule.unit,
-        "hash_version": 2,
-        "seed": rule.seed,
-        "filters": [{"seed": one.seed, "range": list(one.range)} for one in layers],
-        "arms": arms,
-    }
+    answers.decide(state, request, answer)
 
 
 def rule_of(experiment: Experiment) -> Rule:

@@ -5,7 +5,8 @@ from math import sqrt
 
 import pytest
 
-from experiments.interleaving import draft, seed
+from experiments.interleaving import draft
+from firstlight.assignment.answers import draft_seed
 
 FIRST = [f"a{i}" for i in range(20)]
 SECOND = [f"b{i}" for i in range(20)]
@@ -25,7 +26,7 @@ def test_the_teams_differ_by_one_at_most_and_keep_their_own_order(slots: int) ->
 
 def test_nothing_is_shown_twice_and_equal_rankers_share_each_item_evenly() -> None:
     n = 4_000
-    drafts = [draft(FIRST, FIRST, 6, seed("ranker", f"t-{i}")) for i in range(n)]
+    drafts = [draft(FIRST, FIRST, 6, draft_seed("ranker", f"t-{i}")) for i in range(n)]
     assert all([item for item, _ in one] == FIRST[:6] for one in drafts)
     for place in range(6):
         share = sum(one[place][1] for one in drafts) / n
@@ -46,5 +47,5 @@ def test_when_one_has_no_more_the_other_goes_on_alone() -> None:
 
 
 def test_the_same_request_is_drafted_the_same_way_again() -> None:
-    assert draft(FIRST, SECOND, 10, seed("x", "t-1")) == draft(FIRST, SECOND, 10, seed("x", "t-1"))
-    assert len({tuple(draft(FIRST, SECOND, 10, seed("x", f"t-{i}"))) for i in range(50)}) > 20
+    assert draft(FIRST, SECOND, 10, draft_seed("x", "t-1")) == draft(FIRST, SECOND, 10, draft_seed("x", "t-1"))
+    assert len({tuple(draft(FIRST, SECOND, 10, draft_seed("x", f"t-{i}"))) for i in range(50)}) > 20

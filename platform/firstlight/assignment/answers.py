@@ -1,0 +1,81 @@
+"""What an answer says of experiments, by server and client alike. Wire names: docs/api.md. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from .index import Published
+from .rules import Arm, Rule, is_held
+
+
+class Asked(Protocol):
+    """What is read of a question."""
+
+    @property
+    def unit(self) -> Mapping[str, str]: ...
+    @property
+    def scenario(self) -> str: ...
+    @property
+    def trace_id(self) -> str: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def attributes(self) -> Mapping[str, Any]: ...
+
+
+def decide(state: Published, asked: Asked, answer: dict[str, Any]) -> None:
+    """Adds `experiments` and `parameters`, and the weights of an arm that brings its own, for the objectives.
+
+    Where the caller does the rest itself, also `interleaving` (how to draft one list) and `shared_experiments` (the
+    rule by which each item or merchant finds its arm).
+    """
+    answer["experiments"], answer["parameters"] = [], {}
+    if index := state.indexes.get(asked.scenario):
+        for rule, arm in index.assign(asked.unit, asked.attributes):
+            _meet(rule, arm, answer)
+        if index.switchbacks:
+            for rule, arm in index.switched(asked.scenario, asked.at, asked.attributes):
+                _meet(rule, arm, answer)
+        if index.interleaved:
+            answer["interleaving"] = [
+                _drafted(rule, asked.trace_id) for rule in index.mixed(asked.unit, asked.attributes)
+            ]
+        if index.shared:
+            answer["shared_experiments"] = [_told(rule) for rule in index.rules_of_items(asked.attributes)]
+
+
+def draft_seed(seed: str, trace_id: str) -> str:
+    """Of one interleaved list: the same request is drafted the same way again."""
+    return f"{seed}:{trace_id}"
+
+
+def _meet(rule: Rule, arm: Arm, answer: dict[str, Any]) -> None:
+    held = {"in_holdout": is_held(rule, arm)}
+    answer["experiments"].append({"experiment": rule.key, "variant": arm.key, "phase": rule.phase, **held})
+    answer["parameters"].update(arm.parameters)
+    if arm.objective_weights is not None:
+        answer["_objective_weights"] = {"experiment": rule.key, "weights": arm.objective_weights}
+
+
+def _drafted(rule: Rule, trace_id: str) -> dict[str, Any]:
+    """Both rankers pick in turn; who begins each round is drawn from `seed`: docs/api.md."""
+    teams = [{"variant": arm.key, "parameters": arm.parameters} for arm in rule.arms]
+    return {"experiment": rule.key, "phase": rule.phase, "seed": draft_seed(rule.seed, trace_id), "teams": teams}
+
+
+def _told(rule: Rule) -> dict[str, Any]:
+    """All that an SDK needs to hash an item or merchant itself."""
+    arms = [
+        {"variant": arm.key, "range": list(span), "parameters": arm.parameters}
+        for arm, span in zip(rule.arms, rule.ranges, strict=True)
+    ]
+    layers = [one for one in (rule.layer, *rule.further) if one]
+    return {
+        "experiment": rule.key,
+        "phase": rule.phase,
+        "unit": rule.unit,
+        "hash_version": 2,
+        "seed": rule.seed,
+        "filters": [{"seed": one.seed, "range": list(one.range)} for one in layers],
+        "arms": arms,
+    }
