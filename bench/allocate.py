@@ -1,4 +1,4 @@
-"""Allocations per second: 50 live experiments, one campaign of 1,000 items in 5 slots, keys checked, decisions logged.
+"""Allocations per second: 50 live experiments with targeting, a campaign of 1,000 items in 5 slots, keys, decision log.
 
 16 keep-alive connections from a load generator on the same machine. The reference is a DRF view that does the same work
 (bench/reference.py), on the same server, loaded the same way.
@@ -7,6 +7,7 @@
 import json
 import time
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import connection, transaction
@@ -23,6 +24,14 @@ from firstlight.catalog.models import Item, Merchant, Scenario
 from firstlight.metrics.models import Metric
 
 EXPERIMENTS, ITEMS, SLOTS, UNITS = 50, 1_000, 5, 5_000
+# What the experiments ask of a request, in turn; every request of the bench meets all of it.
+TARGETING: tuple[dict[str, Any], ...] = (
+    {"country": "IN"},
+    {"country": {"$in": ["BR", "IN", "US"]}, "platform": "android"},
+    {"app_version": {"$vgte": "5.0.0"}},
+    {"$or": [{"platform": "ios"}, {"platform": "android", "app_version": {"$vgte": "4.9"}}]},
+    {"platform": {"$ne": "web"}, "country": {"$nin": ["US"]}},
+)
 WARM, SECONDS = 2.0, 10.0
 
 
@@ -53,7 +62,9 @@ def prepare() -> str:
 
 
 def start_experiment(number: int, scenario: Scenario) -> None:
-    experiment = Experiment.objects.create(key=f"experiment-{number}", name=f"Experiment {number}")
+    experiment = Experiment.objects.create(
+        key=f"experiment-{number}", name=f"Experiment {number}", targeting=TARGETING[number % len(TARGETING)]
+    )
     experiment.scenarios.add(scenario)
     for position, key in enumerate(("control", "treatment")):
         Arm.objects.create(

@@ -1,23 +1,23 @@
 """Which arm a unit sees: the GrowthBook hash, version 2, over explicit ranges. Pure, and the same in every SDK.
 
-`Lookup` is a rule turned into one byte per bucket, so that a request costs a hash and an index; the table holds exactly
-the SDKs' answers for all 10,000 points that the hash can give.
+A request costs what it meets, not what there is: a `Plan` leaves out the rules that its attributes rule out, and one
+hash per layer finds the experiment that has the unit.
 
 Who is in a holdout meets nothing else of what is tried; of what was shipped, only its measured half. What was shipped
 comes before what is tried, so that a test may set a shipped parameter anew.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
-from . import special, targeting
-from .hashing import BUCKETS, bucket
+from . import special
+from .lookups import Layer, Lookup, met, met_by_any
+from .plans import Plan
 from .rules import NO_WISHES, Arm, Rule, Wishes, is_held, window
 
-NOBODY = 255  # in a table: no arm; so an experiment has at most 255
 Assigned = list[tuple[Rule, Arm]]
 Group = Collection[Any]  # values
 NOTHING: Mapping[str, Any] = {}
@@ -30,42 +30,30 @@ def assign(rule: Rule, unit: Mapping[str, str]) -> Arm | None:
     return found[0][1] if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    rule: Rule
-    table: bytes  # position of the arm for every bucket, or NOBODY
-    test: Callable[[Any], bool] | None = None  # of the attributes
+class Ready(NamedTuple):
+    """What requests with these attributes may meet."""
+
+    free: tuple[Lookup, ...]  # of no layer
+    layers: tuple[Layer, ...]
+    is_ascii: bool  # so are all seeds of `free`
 
     @classmethod
-    def of(cls, rule: Rule) -> "Lookup":
-        table = bytearray([NOBODY]) * BUCKETS
-        for i, span in reversed(list(rule.spans())):  # where two overlap the first arm has it
-            first, end = (_edge(point) for point in span)
-            table[first:end] = bytes([i]) * (end - first)
-        return cls(rule, bytes(table), targeting.compiled(rule.condition) if rule.condition else None)
+    def of(cls, lookups: Sequence[Lookup], layers: Iterable[Layer] = ()) -> "Ready":
+        """`layers` are all there are; those stay that have one of `lookups`."""
+        free = tuple(one for one in lookups if not one.rule.layer)
+        kept = {one.rule.key: one for one in lookups if one.rule.layer}
+        names = {_layer(one) for one in kept.values()}
+        some = tuple(layer.only(kept) for layer in layers if layer.name in names)
+        return cls(free, some, all(one.seed.isascii() for one in free))
 
-    def arm(self, key: str, attributes: Mapping[str, Any]) -> Arm | None:
-        """Of the unit with this id, wherever its own layer puts it."""
-        position = self.table[bucket(self.rule.seed, key)]
-        if position == NOBODY or (self.test and not self.test(attributes)):
-            return None
-        return self.rule.arms[position] if all(one.has(key) for one in self.rule.further) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """Running experiments of one layer and kind of unit: one hash tells which of them, if any, has the unit."""
-
-    seed: str
-    unit: str
-    held: tuple[Lookup, ...]  # disjoint
-
-    def holder(self, key: str) -> Lookup | None:
-        point = bucket(self.seed, key)
-        for lookup in self.held:
-            if lookup.rule.layer and lookup.rule.layer.first <= point < lookup.rule.layer.end:
-                return lookup
-        return None
+    def met(self, unit: Mapping[str, str], attributes: Mapping[str, Any]) -> Assigned:
+        """By key of the experiment, as `lookups` came."""
+        is_ascii = self.is_ascii and all(key.isascii() for key in unit.values())
+        found = (met if is_ascii else met_by_any)(self.free, unit, attributes)
+        if not self.layers:
+            return found
+        found += [one for layer in self.layers if (one := layer.met(unit, attributes))]
+        return sorted(found, key=_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +62,8 @@ class Index:
 
     free: tuple[Lookup, ...]  # of no layer
     layers: tuple[Layer, ...]
+    running: Plan[Ready] = field(repr=False)  # of both
+    lasting: Plan[Ready] = field(repr=False)  # of `shipped`
     holdouts: tuple[Lookup, ...] = ()
     shipped: tuple[Lookup, ...] = ()
     switchbacks: tuple[Lookup, ...] = ()
@@ -88,10 +78,13 @@ class Index:
         known = {rule.key: Lookup.of(rule) for rule in sorted(rules, key=lambda rule: rule.key)}
         for lookup in known.values():
             kinds.setdefault(_kind(lookup.rule), []).append(lookup)
-        layered = sorted(kinds.pop("layered", ()), key=_layer)
-        layers = tuple(Layer(*names, tuple(held)) for names, held in groupby(layered, key=_layer))
+        free, layered = kinds.pop("free", []), kinds.pop("layered", [])
+        grouped = groupby(sorted(layered, key=_layer), key=_layer)
+        layers = tuple(Layer.of(*names, tuple(held)) for names, held in grouped)
+        running = Plan((*free, *layered), lambda found: Ready.of(found, layers))
+        lasting = Plan(kinds.get("shipped", ()), Ready.of)
         several = {kind: tuple(found) for kind, found in kinds.items()}
-        return cls(several.pop("free", ()), layers, known=known, **several)
+        return cls(tuple(free), layers, running, lasting, known=known, **several)
 
     def assign(
         self, unit: Mapping[str, str], attributes: Mapping[str, Any] = NOTHING, wishes: Wishes = NO_WISHES
@@ -108,12 +101,7 @@ class Index:
         known = self._shipped(unit, attributes, held) if self.shipped else []
         if any(not rule.scope for rule, _ in held):
             return held + known
-        found = [
-            (lookup.rule, arm)
-            for lookup in (*self.free, *self._holders(unit))
-            if (key := unit.get(lookup.rule.unit)) and (arm := lookup.arm(key, attributes))
-        ]
-        return held + known + (sorted(found, key=_key) if self.layers else found)
+        return held + known + self.running.chosen(attributes).met(unit, attributes)
 
     def _held_out(self, unit: Mapping[str, str], attributes: Mapping[str, Any]) -> Assigned:
         return [
@@ -127,19 +115,10 @@ class Index:
     def _shipped(self, unit: Mapping[str, str], attributes: Mapping[str, Any], held: Assigned) -> Assigned:
         """All but what a holdout keeps from this unit: all of it, or what belongs to its layer."""
         without = {rule.scope for rule, arm in held if is_held(rule, arm)}
-        return [
-            (lookup.rule, arm)
-            for lookup in self.shipped
-            if "" not in without
-            and lookup.rule.scope not in without
-            and (key := unit.get(lookup.rule.unit))
-            and (arm := lookup.arm(key, attributes))
-        ]
-
-    def _holders(self, unit: Mapping[str, str]) -> Iterable[Lookup]:
-        for layer in self.layers:
-            if (key := unit.get(layer.unit)) and (lookup := layer.holder(key)):
-                yield lookup
+        if "" in without:
+            return []
+        shipped = self.lasting.chosen(attributes).met(unit, attributes)
+        return [(rule, arm) for rule, arm in shipped if rule.scope not in without] if without else shipped
 
     def switched(
         self, scenario: str, at: datetime, attributes: Mapping[str, Any] = NOTHING
@@ -195,9 +174,3 @@ def _key(assigned: tuple[Rule, Arm]) -> str:
 def _layer(lookup: Lookup) -> tuple[str, str]:
     assert lookup.rule.layer
     return lookup.rule.layer.seed, lookup.rule.unit
-
-
-def _edge(point: float) -> int:
-    """The first bucket b with b/10,000 not under this point, compared as floats like the SDKs do."""
-    near = max(0, int(point * BUCKETS) - 1)
-    return next((b for b in range(near, BUCKETS) if b / BUCKETS >= point), BUCKETS)
