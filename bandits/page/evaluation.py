@@ -34,6 +34,8 @@ def section(found: Sequence[Json], wording: Wording) -> Section:
     title = "What others would have earned"
     if not found:
         return Section("evaluation", title, missing="There is no table yet: a campaign has one from its start on.")
+    if not found[0]["n_choices"]:
+        return Section("evaluation", title, missing=" ".join(["No choice can be counted yet.", *_left_out(found)]))
     return Section(
         "evaluation",
         title,
@@ -137,5 +139,5 @@ def _by_page(found: Sequence[Json], wording: Wording) -> list[Table]:
 
 
 def _left_out(found: Sequence[Json]) -> list[str]:
-    told = [f"{words.count(one['n'])} {one['why']}" for one in found[0]["left_out"] if one["n"]]
+    told = [f"{words.count(one['n'])} ({one['why']})" for one in found[0]["left_out"] if one["n"]]
     return [f"Left out: {words.listing(told)}."] if told else []

@@ -50,7 +50,7 @@ def test_whole_pages_have_a_table_where_there_were_any() -> None:
 def test_what_was_left_out_is_counted() -> None:
     out = [{"why": "choices of arms that see no campaign", "n": 12}, {"why": "pages", "n": 0}]
     found = evaluation.section([policy("uniform", 0.018, 0.01, 0.03, left_out=out)], CLICKS)
-    assert found.notes[-1] == "Left out: 12 choices of arms that see no campaign."
+    assert found.notes[-1] == "Left out: 12 (choices of arms that see no campaign)."
 
 
 def test_before_the_start_there_is_nothing_to_value() -> None:
