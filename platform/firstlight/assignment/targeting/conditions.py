@@ -8,7 +8,8 @@ writes can make a request wait. Saved groups are not offered.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -16,13 +17,13 @@ import re2
 Test = Callable[[Any], bool]
 NAMES: dict[type, str] = {str: "string", list: "array", dict: "object"}
 JOINS = ("$and", "$or", "$nor")
+LONG = 40  # characters of a version that is not remembered
 _DIGITS = re.compile(r"[0-9]+\Z")
 
 
 def compiled(condition: Mapping[str, Any]) -> Test:
     """Of a condition without `faults`, as a test of {attribute: value}."""
-    tests = [_entry(key, value) for key, value in condition.items()]
-    return tests[0] if len(tests) == 1 else lambda attributes: all(test(attributes) for test in tests)
+    return _all([_entry(key, value) for key, value in condition.items()])
 
 
 def matches(condition: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
@@ -42,16 +43,40 @@ def _entry(key: str, value: Any) -> Test:
         return _joined(key, [compiled(one) for one in value])
     path, test = key.split("."), _value(value)
     if len(path) == 1:
-        return lambda attributes: test(attributes.get(key) if isinstance(attributes, Mapping) else None)
+        return lambda attributes: test(attributes.get(key) if type(attributes) is dict else _at(attributes, path))
     return lambda attributes: test(_at(attributes, path))
 
 
 def _joined(join: str, tests: list[Test]) -> Test:
     if join == "$and":
-        return lambda attributes: all(test(attributes) for test in tests)
+        return _all(tests)
+    some = _any(tests)
     if join == "$or":
-        return lambda attributes: not tests or any(test(attributes) for test in tests)
-    return lambda attributes: bool(tests) and not any(test(attributes) for test in tests)
+        return some if tests else lambda attributes: True
+    return (lambda attributes: not some(attributes)) if tests else lambda attributes: False
+
+
+def _all(tests: Sequence[Test]) -> Test:
+    if len(tests) == 1:
+        return tests[0]
+
+    def test(given: Any) -> bool:
+        for one in tests:  # noqa: SIM110 - `all` makes a generator for each request
+            if not one(given):
+                return False
+        return True
+
+    return test
+
+
+def _any(tests: Sequence[Test]) -> Test:
+    def test(given: Any) -> bool:
+        for one in tests:  # noqa: SIM110 - as above
+            if one(given):
+                return True
+        return False
+
+    return test
 
 
 def _at(attributes: Any, path: list[str]) -> Any:
@@ -69,10 +94,11 @@ def _at(attributes: Any, path: list[str]) -> Any:
 
 def _value(wanted: Any) -> Test:
     """Of one attribute: operators, all of which must hold, or a plain value that it must equal."""
+    if type(wanted) is str:
+        return lambda given: type(given) is str and given == wanted
     if not is_operators(wanted):
         return lambda given: _same(given, wanted)
-    tests = [OPERATORS[name](operand) for name, operand in wanted.items()]
-    return tests[0] if len(tests) == 1 else lambda given: all(test(given) for test in tests)
+    return _all([OPERATORS[name](operand) for name, operand in wanted.items()])
 
 
 def is_operators(wanted: Any) -> bool:
@@ -125,7 +151,7 @@ def _sortable(value: Any) -> Any:
 def _versions(holds: Callable[[str, str], bool], *, otherwise: bool = False) -> Callable[[Any], Test]:
     def operator(wanted: Any) -> Test:
         version = padded(wanted)
-        return lambda given: holds(padded(given), version) if isinstance(given, str) else otherwise
+        return lambda given: holds(_known_padded(given), version) if isinstance(given, str) else otherwise
 
     return operator
 
@@ -139,6 +165,13 @@ def padded(version: str) -> str:
     parts = re.split(r"[-.]", re.sub(r"(^v|\+.*$)", "", version or "0"))
     parts = [*parts, "~"] if len(parts) == 3 else parts
     return "-".join(part.rjust(5) if part.isdigit() else part for part in parts)
+
+
+_remembered = lru_cache(1_024)(padded)  # clients have few versions, and each request is asked by many conditions
+
+
+def _known_padded(version: str) -> str:
+    return _remembered(version) if len(version) < LONG else padded(version)
 
 
 def _pattern(*, fold: bool, found: bool) -> Callable[[Any], Test]:
@@ -163,8 +196,11 @@ def regex(pattern: str, fold: bool) -> Any:
 def _among(*, fold: bool, found: bool) -> Callable[[Any], Test]:
     def operator(wanted: Any) -> Test:
         keys = {_hashable(one, fold) for one in wanted if _is_plain(one)}
+        texts = frozenset(text for kind, text in keys if kind == "string")
 
         def test(given: Any) -> bool:
+            if type(given) is str:
+                return ((given.lower() if fold else given) in texts) == found
             several = given if isinstance(given, list) else [given]
             return any(_is_plain(one) and _hashable(one, fold) in keys for one in several) == found
 
@@ -198,6 +234,8 @@ def _not(wanted: Any) -> Test:
 
 
 def _equals(wanted: Any) -> Test:
+    if type(wanted) is str:
+        return _value(wanted)
     return lambda given: _is_plain(given) and _is_plain(wanted) and _same(given, wanted)
 
 
