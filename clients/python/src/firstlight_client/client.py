@@ -1,0 +1,50 @@
+"""The client for threads."""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self, Unpack
+
+from . import calls
+from .answers import Answer
+from .core import ALLOCATIONS, BATCH, MOST_REQUESTS, Core
+from .options import Asked
+from .questions import Question, batch
+
+
+class Firstlight(Core):
+    """Make one for each process and keep it; it is safe for threads and goes on in forked children."""
+
+    def allocate(
+        self, unit: Mapping[str, str], scenario: str, *, timeout: float | None = None, **asked: Unpack[Asked]
+    ) -> Answer:
+        """Ask the server, within `timeout` seconds in all. When there is no answer in time, what stands in for it."""
+        self._begin()
+        question = Question(unit=unit, scenario=scenario, **asked).named()
+        with self._span("firstlight.allocate", scenario) as told:
+            steps = self._course(question.body(), ALLOCATIONS, timeout, self._telemetry.headers())
+            return told.answered(self._answered(question, told.heard(calls.walk(steps, self._transport))))
+
+    def allocate_batch(self, questions: Sequence[Question], *, timeout: float | None = None) -> list[Answer]:
+        """An answer for each, in order; a thousand go in one call, whose seconds `timeout` bounds."""
+        self._begin()
+        found: list[Answer] = []
+        for start in range(0, len(questions), MOST_REQUESTS):
+            some = [question.named() for question in questions[start : start + MOST_REQUESTS]]
+            with self._span("firstlight.allocate_batch") as told:
+                steps = self._course(batch(some), BATCH, timeout, self._telemetry.headers())
+                found += self._answered_batch(some, told.heard(calls.walk(steps, self._transport)))
+        return found
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Send what waits, as far as it can be sent by then; the rest stays on disk for the next process."""
+        if self._end is not None:
+            self._end.cancel()
+        self._finish(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
