@@ -6,6 +6,7 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from bandits import ledgers
 from bandits.evidence import Lens
@@ -24,6 +25,7 @@ REWARDED: Mapping[str, str] = {
     Reward.NET_VALUE: "valued",
     Reward.WEIGHTED: "clicks",
 }
+WITHIN = ("item_id", "segment", "arm", "day", "hour")
 CAME = {"clicks": "click", "carts": "cart", "orders": "order", "net": "order", "share": "order"}  # by which event
 
 
@@ -64,9 +66,18 @@ def examined(cells: pa.Table, campaign: str) -> dict[int, Examined] | Withheld:
 
 
 def _kappas(cells: pa.Table, campaign: str) -> dict[int, Examined] | Withheld:
-    names = ("position", "trials", "clicks", "inverse", "inverse_clicks")
     rows = cells.filter(pc.equal(cells["campaign"], campaign))
-    return positions.kappas(*(rows[name].to_numpy() for name in names))
+    numbers = (rows[name].to_numpy() for name in positions.Cells._fields[1:])
+    return positions.kappas(positions.Cells(_strata(rows), *numbers))
+
+
+def _strata(cells: pa.Table) -> NDArray[np.int64]:
+    """The number of each cell's stratum: an item under one policy in one hour, where nothing but the slot changes."""
+    columns = [cells[name].combine_chunks().dictionary_encode() for name in WITHIN]
+    codes = np.zeros(cells.num_rows, np.int64)
+    for column in columns:
+        codes = codes * len(column.dictionary) + column.indices.to_numpy()
+    return np.unique(codes, return_inverse=True)[1]
 
 
 def took(campaign: Campaign, ledger: Ledger, at: datetime) -> Delays | Withheld:

@@ -107,7 +107,7 @@ def _kappas(known: Json, places: Sequence[str], own: Sequence[int]) -> Picture:
     rows = [_kappa(place, known[place], int(place) in own) for place in places[: 2 * DRAWN]]
     data = [{"slot": int(place), **known[place]} for place in places]
     chart = charts.intervals(rows, title="Share looked at", zero=False, lowest=0.0, highest=1.5)
-    caption = "Kappa with its 95 % interval, from slots filled at random with known chances. Green: the campaign's own."
+    caption = "Kappa with its 95 % interval: each item against itself in the first slot. Green: the campaign's own."
     return Picture("slots", "Looked at, by slot", chart, data, caption)
 
 

@@ -1,14 +1,18 @@
 """How much of what is shown in a slot is looked at: kappa of the position-based model, from the randomised slots.
 
-A click is Bernoulli(kappa of the slot x theta of the item). Weighed by 1 / propensity every slot shows the items alike,
-so that clicks per impression of two slots differ by their kappas alone: kappa_k = R_k / R_1 with R = sum(r/p) /
-sum(1/p), and kappa of the first slot is 1. An impression then is kappa of a trial. Assumes that the propensities are
-right, that every item can stand in every slot (the floor sees to it), and that people look at slots alike whatever
-stands there. Source: Joachims, Swaminathan and Schnabel (2017), WSDM; Craswell et al. (2008), WSDM.
+A click is Bernoulli(kappa of the slot x theta of the item). An item is compared with itself: within a stratum (one item
+in one hour, say) clicks per impression of two slots, each weighed by 1 / propensity, differ by their kappas alone, and
+kappa of the first slot is 1. Strata are pooled by what they can tell, as Mantel and Haenszel pool them: kappa_k = sum(h
+R_k) / sum(h R_1) with R = sum(r/p) / sum(1/p) and h = n_k n_1 / (n_k + n_1). To weigh all items alike instead, whatever
+a slot showed of them, would let the few impressions of the floor decide. An impression then is kappa of a trial.
+
+Assumes that the propensities are right, and that people look at slots alike whatever stands there. Source: Joachims,
+Swaminathan and Schnabel (2017), WSDM; Craswell et al. (2008), WSDM; Greenland and Robins (1985), Biometrics 41.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,8 +21,7 @@ from firstlight.kernel.withheld import Reason, Withheld
 
 Vector = NDArray[np.float64]
 
-LEAST = 30  # clicks in a slot
-LEAST_ESS = 50.0  # impressions in a slot, by their weights
+LEAST = 30  # clicks of the strata that a slot shares with the first, in each of the two
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,33 +33,47 @@ class Examined:
     n: float  # impressions
 
 
-@dataclass(frozen=True, slots=True)
-class _Rate:
-    value: float
-    relative: float  # variance of its logarithm
-    n: float
+@dataclass(frozen=True, slots=True, eq=False)
+class _Slot:
+    """Sums over each stratum, shape (strata,)."""
+
+    n: Vector
+    clicks: Vector
+    rate: Vector  # of the impressions weighed by 1 / propensity; 0 where there are none
 
 
-def kappas(
-    position: ArrayLike, trials: ArrayLike, clicks: ArrayLike, inverse: ArrayLike, inverse_clicks: ArrayLike
-) -> dict[int, Examined] | Withheld:
-    """By slot, from cells (an item in a slot within an hour, say): sums of 1, r, 1/p and r/p over their impressions.
+class Cells(NamedTuple):
+    """One number each of every cell."""
 
-    Cells without a slot (0) or without propensities are left out. The first slot is the lowest. A slot with fewer
-    than 30 clicks or an effective sample size under 50 has no line; all is withheld where that is the first one.
-    Standard errors by the delta method, taking p for constant within a cell.
+    stratum: ArrayLike  # 0, 1, …: what is compared with itself
+    position: ArrayLike  # 0: not known
+    trials: ArrayLike
+    clicks: ArrayLike
+    inverse: ArrayLike  # sum of 1/p
+    inverse_clicks: ArrayLike  # sum of r/p
+
+
+def kappas(cells: Cells) -> dict[int, Examined] | Withheld:
+    """By slot.
+
+    Cells without a slot or without propensities are left out. The first slot is the lowest. A slot with fewer than
+    30 clicks in what it shares with the first, or the first with it, has no line; all is withheld where the first has
+    fewer than 30. Standard errors by the delta method, taking p for constant within a cell.
     """
-    place = np.asarray(position, np.int64)
-    n, r, w, wr = (np.asarray(column, np.float64) for column in (trials, clicks, inverse, inverse_clicks))
-    known = (place > 0) & (n > 0) & (w > 0)
-    slots = np.unique(place[known]).tolist()
-    if not slots:
+    within, place = (np.asarray(column, np.int64) for column in cells[:2])
+    sums = [np.asarray(column, np.float64) for column in cells[2:]]
+    known = (place > 0) & (sums[0] > 0) & (sums[2] > 0)
+    numbers = np.unique(place[known]).tolist()
+    if not numbers:
         return Withheld(Reason.NO_DATA)
-    rates = {slot: _rate(*(column[known & (place == slot)] for column in (n, r, w, wr))) for slot in slots}
-    first = rates[slots[0]]
-    if isinstance(first, Withheld):
-        return first
-    return {slot: _examined(rate, first) for slot, rate in rates.items() if isinstance(rate, _Rate)}
+    strata = int(within.max()) + 1
+    slots = {k: _slot(within, sums, known & (place == k), strata) for k in numbers}
+    first = slots.pop(numbers[0])
+    if first.clicks.sum() < LEAST:
+        return Withheld(Reason.NO_DATA)
+    told = {k: _compared(slot, first) for k, slot in slots.items()}
+    found = {k: one for k, one in told.items() if one is not None}
+    return {numbers[0]: Examined(1.0, 0.0, float(first.n.sum()))} | found
 
 
 def weights(examined: Mapping[int, Examined] | Withheld, position: ArrayLike) -> Vector:
@@ -73,19 +90,20 @@ def weights(examined: Mapping[int, Examined] | Withheld, position: ArrayLike) ->
     return value[np.searchsorted(known, places, side="right")]
 
 
-def _rate(n: Vector, r: Vector, w: Vector, wr: Vector) -> _Rate | Withheld:
-    """Clicks per impression as if the slot had shown all items alike."""
-    if r.sum() < LEAST:
-        return Withheld(Reason.NO_DATA)
-    squares = float(np.sum(w**2 / n))
-    if w.sum() ** 2 < LEAST_ESS * squares:
-        return Withheld(Reason.LOW_ESS)
-    rate = float(wr.sum() / w.sum())
-    clicked = float(np.sum(np.divide(wr**2, r, out=np.zeros_like(wr), where=r > 0)))
-    spread = (1 - 2 * rate) * clicked + rate**2 * squares  # sum of (r - rate)^2 / p^2
-    return _Rate(rate, spread / float(wr.sum()) ** 2, float(n.sum()))
+def _slot(stratum: NDArray[np.int64], sums: list[Vector], here: NDArray[np.bool_], strata: int) -> _Slot:
+    n, clicks, w, wr = (np.bincount(stratum[here], column[here], strata).astype(np.float64) for column in sums)
+    return _Slot(n, clicks, np.divide(wr, w, out=np.zeros_like(w), where=w > 0))
 
 
-def _examined(rate: _Rate, first: _Rate) -> Examined:
-    value = rate.value / first.value
-    return Examined(value, 0.0 if rate is first else value * float(np.sqrt(rate.relative + first.relative)), rate.n)
+def _compared(slot: _Slot, first: _Slot) -> Examined | None:
+    """As against the first, in what both showed."""
+    both = (slot.n > 0) & (first.n > 0)
+    if min(slot.clicks[both].sum(), first.clicks[both].sum()) < LEAST:
+        return None
+    n, n1, clicked = slot.n[both], first.n[both], slot.clicks[both] + first.clicks[both]
+    shared = n * n1 / (n + n1)
+    base = float(shared @ first.rate[both])
+    value = float(shared @ slot.rate[both]) / base
+    rate = np.minimum(clicked / (value * n + n1), 1.0)  # of the item where it is looked at
+    spread = value * rate * (1 - np.minimum(value * rate, 1.0)) / n + value**2 * rate * (1 - rate) / n1
+    return Examined(value, float(np.sqrt(shared**2 @ spread)) / base, float(slot.n.sum()))

@@ -22,7 +22,7 @@ def cells(rates: Mapping[str, float], slots: Mapping[str, tuple[int, ...]], n: i
     rng, rows = np.random.default_rng(7), []
     for campaign, rate in rates.items():
         for position in slots[campaign]:
-            for share in (0.25, 0.75):
+            for item, share in (("a", 0.25), ("b", 0.75)):
                 trials = round(n * share)
                 clicks = rng.binomial(trials, rate * LOOKED_AT[position])
                 sums = {
@@ -31,7 +31,8 @@ def cells(rates: Mapping[str, float], slots: Mapping[str, tuple[int, ...]], n: i
                     "inverse": trials / share,
                     "inverse_clicks": clicks / share,
                 }
-                rows.append({"campaign": campaign, "position": position} | sums)
+                within = dict.fromkeys(viewing.WITHIN, "") | {"item_id": f"{campaign}-{item}"}
+                rows.append({"campaign": campaign, "position": position} | within | sums)
     return pa.Table.from_pylist(rows)
 
 

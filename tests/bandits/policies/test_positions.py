@@ -6,12 +6,12 @@ from numpy.random import Generator
 from numpy.testing import assert_allclose, assert_array_equal
 
 from bandits.policies import positions
-from bandits.policies.positions import Examined
+from bandits.policies.positions import Cells, Examined
 from firstlight.kernel.withheld import Reason, Withheld
 
 KAPPAS = np.array([1.0, 0.7, 0.45, 0.25, 0.1])
 RATES = np.linspace(0.02, 0.2, 8)
-Cells = dict[str, np.ndarray]
+Columns = dict[str, np.ndarray]
 
 
 def policy(rng: Generator) -> np.ndarray:
@@ -23,24 +23,24 @@ def policy(rng: Generator) -> np.ndarray:
     return 0.8 * shares + 0.2 / 8
 
 
-def shop(rng: Generator, hours: int = 24, requests: int = 10_000) -> Cells:
+def shop(rng: Generator, hours: int = 24, requests: int = 10_000) -> Columns:
     """Cells of position-based clicks; another policy every hour."""
     columns: dict[str, list[float]] = {
-        name: [] for name in ("position", "trials", "clicks", "inverse", "inverse_clicks")
+        name: [] for name in ("stratum", "position", "trials", "clicks", "inverse", "inverse_clicks")
     }
-    for _ in range(hours):
+    for hour in range(hours):
         p = policy(rng)
         for slot in range(5):
             for item, n in enumerate(rng.multinomial(requests, p[:, slot])):
                 clicks = rng.binomial(n, KAPPAS[slot] * RATES[item])
-                row = (slot + 1, n, clicks, n / p[item, slot], clicks / p[item, slot])
+                row = (8 * hour + item, slot + 1, n, clicks, n / p[item, slot], clicks / p[item, slot])
                 for name, value in zip(columns, row, strict=True):
                     columns[name].append(value)
     return {name: np.array(column) for name, column in columns.items()}
 
 
-def found(cells: Cells) -> dict[int, Examined]:
-    answer = positions.kappas(**cells)
+def found(cells: Columns) -> dict[int, Examined]:
+    answer = positions.kappas(Cells(**cells))
     assert isinstance(answer, dict)
     return answer
 
@@ -76,14 +76,49 @@ def test_slots_with_little_data_have_no_line_and_without_the_first_there_is_noth
     assert sorted(found(few)) == [1, 2, 3, 4]
     first = few["position"] == 1
     few["clicks"][first] = few["inverse_clicks"][first] = 0.0
-    assert positions.kappas(**few) == Withheld(Reason.NO_DATA)
-    assert positions.kappas([], [], [], [], []) == Withheld(Reason.NO_DATA)
-    assert positions.kappas([0, 1], [9, 9], [9, 9], [99, 0], [99, 0]) == Withheld(Reason.NO_DATA)
+    assert positions.kappas(Cells(**few)) == Withheld(Reason.NO_DATA)
+    assert positions.kappas(Cells([], [], [], [], [], [])) == Withheld(Reason.NO_DATA)
+    assert positions.kappas(Cells([0, 0], [0, 1], [9, 9], [9, 9], [99, 0], [99, 0])) == Withheld(Reason.NO_DATA)
 
 
-def test_a_slot_whose_weight_is_that_of_a_few_impressions_is_withheld() -> None:
-    """1,000 impressions, but one of propensity 1e-6 is nearly all of the weight."""
-    assert positions.kappas([1, 1], [1000, 1], [40, 1], [2000, 1e6], [80, 1e6]) == Withheld(Reason.LOW_ESS)
+def test_slots_that_showed_nothing_in_common_tell_nothing_of_each_other() -> None:
+    told = positions.kappas(Cells([0, 1], [1, 2], [1000, 1000], [40, 40], [2000, 2000], [80, 80]))
+    assert told == {1: Examined(1.0, 0.0, 1000.0)}
+
+
+def test_the_few_impressions_of_the_floor_do_not_decide() -> None:
+    """A table that shows one item nine times in ten: all items alike would be told by a tenth of the impressions."""
+    rng, p = np.random.default_rng(5), np.full(60, 0.1 / 59)
+    p[0] = 0.9
+    runs = []
+    for _ in range(50):
+        n = rng.multinomial(20_000, p, size=2)
+        clicks = rng.binomial(n, np.outer([1.0, 0.6], np.linspace(0.17, 0.01, 60)))
+        slots, strata = np.repeat([1, 2], 60), np.tile(np.arange(60), 2)
+        flat = (n.ravel(), clicks.ravel(), (n / p).ravel(), (clicks / p).ravel())
+        runs.append(positions.kappas(Cells(strata, slots, *flat)))
+    told = np.array([run[2].value for run in runs if isinstance(run, dict)])
+    seen = 18_000 * 0.17  # clicks of the one item in the first slot, if it alone told: the relative error of kappa
+    alone = float(np.sqrt((1 - 0.17) / seen + (1 - 0.6 * 0.17) / (0.6 * seen)))
+    assert len(told) == 50 and abs(told.mean() - 0.6) < 4 * 0.6 * alone / 50**0.5
+    assert told.std() < (1 + 4 / (2 * 50) ** 0.5) * 0.6 * alone
+
+
+def test_filters_that_go_with_clicks_do_not_bend_it() -> None:
+    """Half of the requests ask for one category, put the item in front more often, and click twice as much."""
+    rng = np.random.default_rng(6)
+    n, chance = 200_000, np.array([[0.6, 0.2], [0.1, 0.5]])  # P(item in slot), of each kind of request
+    kind = rng.integers(0, 2, n)
+    shown = [rng.random(n) < chance[kind, slot] for slot in range(2)]
+    clicked = [rng.random(n) < kappa * np.array([0.2, 0.1])[kind] for kappa in (1.0, 0.6)]
+    rows = []
+    for slot in range(2):
+        here, w = shown[slot], 1 / chance[kind, slot]
+        hit = here & clicked[slot]
+        rows.append((0, slot + 1, here.sum(), hit.sum(), w[here].sum(), w[hit].sum()))
+    told = positions.kappas(Cells(*map(np.array, zip(*rows, strict=True))))
+    assert isinstance(told, dict) and told[2].value == pytest.approx(0.6, rel=4 * 0.025)
+    assert abs(rows[1][3] / rows[1][2] / (rows[0][3] / rows[0][2]) - 0.6) > 0.1  # clicks per impression
 
 
 def test_an_impression_counts_as_much_as_its_slot_is_looked_at() -> None:
