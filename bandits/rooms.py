@@ -23,7 +23,7 @@ def _why(reading: Reading) -> Section | None:
     told = explaining.why(reading.campaign, reading.choice.trace, at=reading.at)
     if isinstance(told, Withheld):
         return Section("why", "Why this was shown", missing=f"“{reading.choice.trace}”: {told.reason.value}.")
-    titles = names({slot["item_id"] for slot in told["slots"]} | {step["item_id"] for step in told["steps"]})
+    titles = names({slot["item_id"] for slot in told["slots"]} | {step["item"] for step in told["steps"]})
     return told_why.section(told, titles, reading.wording)
 
 

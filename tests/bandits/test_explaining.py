@@ -6,19 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
+from msgspec.json import encode
 
 from bandits import explaining, lifecycle, section
 from bandits.models import Campaign
 from bandits.section import State
 from firstlight.catalog.models import Category, Item, Merchant, Scenario
-from firstlight.events import traces
+from firstlight.events import packs, traces
 from firstlight.events.flush import columns
 from firstlight.kernel.withheld import Reason, Withheld
 from firstlight.lake import table as lake
-from firstlight.serving import decisions
 from firstlight.snapshots import publication
-from firstlight.snapshots.memory import Held
 from firstlight.snapshots.models import Part, Version
 from firstlight.snapshots.sections import Request
 
@@ -61,10 +62,16 @@ def decide(trace: str, **more: Any) -> dict[str, Any]:
     answer = {"snapshot": number, "experiments": [], "parameters": {}, "objectives": None, "journey_stage": None} | more
     section.decide(held, request, answer)
     section.complete(held, request, answer)
-    row = decisions.row(decisions.Decision(Held(number, NOW, {}, {}, {}), request, answer))
-    batch = next(batches)
-    lake.append(batch, columns(row.payload, batch))
+    log(request, answer)
     return answer
+
+
+def log(request: Request, answer: dict[str, Any]) -> None:
+    asked = {name: getattr(request, name) for name in ("unit", "attributes", "slots", "exclude_items", "eligible")}
+    told = {"trace_id": request.trace_id, "scenario": request.scenario} | answer
+    pack = packs.pack([packs.Decided(int(NOW.timestamp() * 1e6), encode(asked), encode(told))])
+    batch = next(batches)
+    lake.append(batch, columns(b"\n".join(packs.lines(pack.event_id, pack.packed)), batch))
 
 
 def why(campaign: Campaign, trace: str) -> dict[str, Any]:
@@ -180,3 +187,18 @@ def test_a_changed_log_is_found_out(shop: Scenario) -> None:
 def test_of_an_unknown_trace_nothing_is_told(shop: Scenario) -> None:
     campaign = started(shop)
     assert explaining.why(campaign, "nobody", at=NOW + timedelta(seconds=1)) == Withheld(Reason.NO_DECISION)
+
+
+@pytest.mark.parametrize("more", [{}, {"control_share": "0.9"}, {"uniform_share": "0.9"}])
+def test_the_page_of_a_campaign_explains_a_trace(shop: Scenario, admin_client: Client, more: dict[str, str]) -> None:
+    """Learned, none and uniform: each of them is drawn."""
+    campaign = started(shop, **more)
+    answer = decide("t-page")
+    address = reverse("admin:bandits_campaign_results", args=[campaign.pk])
+    told = admin_client.get(address, {"trace": "t-page"}).content.decode()
+    assert "Why this was shown" in told
+    for slot in answer["discovery"]:
+        assert slot["item_id"] in told
+    assert ("never sees the campaign" in told) == (not answer["discovery"])
+    missing = admin_client.get(address, {"trace": "t-else"}).content.decode()
+    assert "“t-else”" in missing
