@@ -1,0 +1,32 @@
+"""A server that does what it is told, and clients that are closed at the end."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from firstlight_client import Firstlight, Options
+from tests.clients.pretend import Shop
+
+KEY = "fl_1_secret"
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    shop = Shop()
+    yield shop
+    shop.close()
+
+
+@pytest.fixture
+def client(shop: Shop) -> Iterator[Callable[..., Firstlight]]:
+    made: list[Firstlight] = []
+
+    def make(folder: Any = None, *, local: bool = False, on_rejected: Any = None, **options: Any) -> Firstlight:
+        one = Firstlight(shop.url, KEY, folder=folder, local=local, on_rejected=on_rejected, options=Options(**options))
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.close(0.1)
