@@ -38,6 +38,13 @@ class Filter(msgspec.Struct, frozen=True):
         return self.first <= bucket(self.seed, key) < self.end
 
 
+class Requirement(msgspec.Struct, frozen=True):
+    """The unit must be in one of these arms of another experiment."""
+
+    experiment: str
+    arms: tuple[str, ...]
+
+
 class Rule(msgspec.Struct, frozen=True):
     """One running experiment, or one that was shipped, as it is published."""
 
@@ -55,9 +62,19 @@ class Rule(msgspec.Struct, frozen=True):
     condition: dict[str, Any] = {}  # who may take part
     switch_hours: int = 0  # of a switchback
     scope: str = ""  # seed of the layer whose shipped changes a holdout holds back, or a shipped one belongs to
+    # What each arm holds once weights have changed, one or more ranges for each; () is `ranges`.
+    pieces: tuple[tuple[Range, ...], ...] = ()
+    forced: dict[str, str] = {}  # id of a tester, of the kind that is hashed -> arm
+    requires: tuple[Requirement, ...] = ()  # all of them
+    fallback: str = ""  # the id that is hashed where `unit` is missing; of a sticky one
+    sticky: bool = False  # a unit keeps the arm that it brings
+    since_phase: int = 1  # in which the units were dealt: what one brings of an earlier deal does not count
+    refused_before: int = 0  # a unit that brings an arm of a deal before this one takes no part
 
     def spans(self) -> Iterable[tuple[int, Range]]:
         """(position of the arm, range of the unit interval that it holds)."""
+        if self.pieces:
+            return ((i, span) for i, several in enumerate(self.pieces) for span in several)
         return enumerate(self.ranges)
 
 
