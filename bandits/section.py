@@ -101,9 +101,13 @@ def filled(turn: Turn, request: Request) -> list[dict[str, Any]]:
     ]
 
 
+def is_open(answer: dict[str, Any]) -> bool:
+    return any(slot["propensity"] is None for slot in answer["discovery"])
+
+
 def complete(state: State, request: Request, answer: dict[str, Any]) -> None:
     """Count the propensities that `decide` left null."""
-    if all(slot["propensity"] is not None for slot in answer["discovery"]):
+    if not is_open(answer):
         return
     counted: dict[str, Any] = {"parameters": answer["parameters"], "experiments": []}
     decide(state, msgspec.structs.replace(request, propensities=True), counted)

@@ -17,8 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from firstlight.accounts import keys
-from firstlight.serving import allocations, journal
-from firstlight.serving.decisions import Decision
+from firstlight.serving import allocations, decisions, journal
 from firstlight.snapshots import memory
 from firstlight.snapshots.sections import Request
 
@@ -61,6 +60,7 @@ class Allocate(APIView):
     permission_classes = [MayAllocate]
 
     def post(self, request: HttpRequest) -> Response:
+        said = request._request.body
         asked = Asked(data=request.data)
         asked.is_valid(raise_exception=True)
         held, given = memory.current(), asked.validated_data
@@ -77,7 +77,7 @@ class Allocate(APIView):
             exclude_items=frozenset(given["exclude_items"]),
         )
         answer = allocations.decide(held, question)
-        journal.add(Decision(held, question, answer))
+        journal.add(decisions.decided(held, question, said, answer, decisions.encoded(answer)))
         return Response({name: value for name, value in answer.items() if name[0] != "_"})
 
 

@@ -59,7 +59,10 @@ class Running(NamedTuple):
 
     def stored(self, kind: str) -> int:
         with psycopg.connect(self.server.cluster.url()) as connection:
-            query = "SELECT count(*) FROM events_inbox WHERE payload::json ->> 'type' = %s"
+            query = (
+                "SELECT coalesce(sum(n_events), 0) FROM events_inbox"
+                " WHERE CASE WHEN packed IS NULL THEN payload::json ->> 'type' ELSE 'decision' END = %s"
+            )
             (count,) = connection.execute(query, [kind]).fetchone() or (0,)
             return int(count)
 

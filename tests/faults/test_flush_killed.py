@@ -18,8 +18,9 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from firstlight.events import inbox
+from firstlight.events import inbox, packs
 from firstlight.events.flush import flush
+from firstlight.events.packs import Decided, Pack
 from firstlight.events.parse import InboxRow, parse
 from firstlight.kernel.windows import Window
 from firstlight.lake import engine, table
@@ -58,6 +59,14 @@ def rows(chance: random.Random, n: int) -> list[InboxRow]:
     return parsed.rows
 
 
+def decisions(n: int) -> tuple[Pack, list[str]]:
+    """A pack, and the ids of its decisions."""
+    answer = {"trace_id": "t", "snapshot": 1, "scenario": "s", "journey_stage": None, "objectives": None}
+    told = json.dumps(answer | {"experiments": [], "parameters": {}, "discovery": []}).encode()
+    pack = packs.pack([Decided(int(datetime.now(UTC).timestamp() * 1e6), b'{"unit": {}}', told)] * n)
+    return pack, [event_id for event_id, _ in packs.unpacked(pack.event_id, pack.packed)]
+
+
 def in_lake() -> Counter[str]:
     """How often each event stands in the lake."""
     now = datetime.now(UTC)
@@ -77,15 +86,17 @@ def flusher(*arguments: str) -> "subprocess.Popen[str]":
 @pytest.mark.parametrize("place", ["after drawing", "before append", "after append"])
 def test_killed_between_two_steps_it_goes_on_where_it_stood(lake: None, place: str) -> None:
     sent = rows(random.Random(1), 50)
+    pack, ids = decisions(30)
     inbox.store(sent)
+    inbox.store_packs([pack])
     assert flusher(place).wait(60) == -signal.SIGKILL
     assert Batch.objects.filter(committed_at=None).count() == 1
 
     later = rows(random.Random(2), 20)
     inbox.store(later)
     flush()
-    assert in_lake() == Counter(row.event_id for row in sent + later)
-    assert [batch.n_events for batch in Batch.objects.order_by("number")] == [50, 20]
+    assert in_lake() == Counter([*(row.event_id for row in sent + later), *ids])
+    assert [batch.n_events for batch in Batch.objects.order_by("number")] == [80, 20]
 
 
 @pytest.mark.slow
@@ -102,7 +113,9 @@ def test_killed_at_random_many_times_every_accepted_event_is_in_the_lake_once(la
             again = sender.sample(before, min(len(before), 10))
             stored = inbox.store(fresh + again)
             assert stored == (40, len(again))
-            accepted.update(row.event_id for row in fresh)
+            pack, ids = decisions(sender.randrange(1, 30))
+            assert [inbox.store_packs([pack]).accepted for _ in range(2)] == [1, 0]
+            accepted.update([*ids, *(row.event_id for row in fresh)])
             before = (before + fresh)[-500:]
             time.sleep(0.01)
 

@@ -34,7 +34,7 @@ def shop(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Any) -> Any:
     settings.LAKE_URL = (tmp_path / "lake").as_uri()
     with connection.cursor() as cursor:  # the inbox has no model, so nobody else empties it
         cursor.execute("TRUNCATE events_inbox")
-    monkeypatch.setattr(journal, "_journal", Journal(inbox.store))
+    monkeypatch.setattr(journal, "_journal", Journal(inbox.store_packs))
     scenario = Scenario.objects.create(key="home_feed", name="Home feed")
     experiment = Experiment.objects.create(key="ranker-din", name="DIN against DNN")
     experiment.scenarios.add(scenario)

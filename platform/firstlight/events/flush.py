@@ -14,13 +14,15 @@ import pyarrow.compute as pc
 from django.utils import timezone
 from pyarrow import json as arrow_json
 
-from firstlight.events import inbox
+from firstlight.events import inbox, packs
 from firstlight.lake import table
 from firstlight.lake.models import Batch
 from firstlight.lake.schema import EVENTS
 from firstlight.postgres import locks
 
 MOST_EVENTS = 200_000  # in one commit: about 100 MB of JSON, and a second or two to do again
+
+DECISION = 10  # events that a decision counts as: it is so much longer
 
 # `at` comes as microseconds; `day` and `batch` are not the sender's to say.
 LINE = pa.schema([f.with_type(pa.int64()) if f.name == "at" else f for f in EVENTS if f.name not in {"day", "batch"}])
@@ -63,12 +65,15 @@ def _drawn_up() -> Batch | None:
         row = connection.execute(
             """
             SELECT max(xact)::text::bigint, pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM (
-                SELECT xact FROM events_inbox
-                WHERE xact >= %s::text::xid8 AND xact < pg_snapshot_xmin(pg_current_snapshot())
-                ORDER BY xact LIMIT %s
-            ) waiting
+                SELECT xact, size, sum(size) OVER (ORDER BY xact ROWS UNBOUNDED PRECEDING) AS until FROM (
+                    SELECT xact, n_events * CASE WHEN packed IS NULL THEN 1 ELSE %(decision)s END AS size
+                    FROM events_inbox
+                    WHERE xact >= %(start)s::text::xid8 AND xact < pg_snapshot_xmin(pg_current_snapshot())
+                    ORDER BY xact LIMIT %(most)s
+                ) waiting
+            ) counted WHERE until - size < %(most)s
             """,
-            [start, MOST_EVENTS],
+            {"start": start, "most": MOST_EVENTS, "decision": DECISION},
         ).fetchone()
     last_xact, oldest_running = row or (None, start)
     if oldest_running < start:
@@ -89,16 +94,26 @@ def _carry(batch: Batch) -> int:
 
 def read(batch: Batch) -> pa.Table:
     """The rows of a batch with the columns of the lake."""
+    given = {"from": batch.from_xact, "to": batch.to_xact}
     with inbox.connected() as connection, connection.cursor(binary=True) as cursor:
         # One row a transaction, its lines joined by the server: a row an event takes half as long again.
         cursor.execute(
             """
             SELECT convert_to(string_agg(payload, E'\\n'), 'UTF8') FROM events_inbox
-            WHERE xact >= %s::text::xid8 AND xact < %s::text::xid8 GROUP BY xact
+            WHERE xact >= %(from)s::text::xid8 AND xact < %(to)s::text::xid8 AND payload IS NOT NULL GROUP BY xact
             """,
-            [batch.from_xact, batch.to_xact],
+            given,
         )
-        return columns(b"\n".join(lines for (lines,) in cursor), batch.number)
+        events = [lines for (lines,) in cursor]
+        cursor.execute(
+            """
+            SELECT event_id::text, packed FROM events_inbox
+            WHERE xact >= %(from)s::text::xid8 AND xact < %(to)s::text::xid8 AND packed IS NOT NULL
+            """,
+            given,
+        )
+        decisions = [line for row in cursor for line in packs.lines(*row)]
+    return columns(b"\n".join(events + decisions), batch.number)
 
 
 def columns(lines: bytes, batch: int) -> pa.Table:

@@ -17,6 +17,7 @@ from django.db import connections
 from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from firstlight.events.packs import Pack
 from firstlight.events.parse import InboxRow
 from firstlight.postgres.locks import lock_key
 
@@ -30,9 +31,15 @@ CLOCK = """
         set_config('idle_in_transaction_session_timeout', %(step)s, true)
 """
 
+ARRIVED = """
+    CREATE TEMP TABLE IF NOT EXISTS arrived (
+        event_id uuid, payload text, packed bytea, n_events integer NOT NULL DEFAULT 1
+    ) ON COMMIT DELETE ROWS
+"""
+
 STORE = """
-    INSERT INTO events_inbox (event_id, day, payload)
-    SELECT event_id, %(today)s, payload FROM arrived
+    INSERT INTO events_inbox (event_id, day, payload, packed, n_events)
+    SELECT event_id, %(today)s, payload, packed, n_events FROM arrived
     WHERE NOT EXISTS (
         SELECT FROM events_inbox kept
         WHERE kept.event_id = arrived.event_id
@@ -40,6 +47,10 @@ STORE = """
     )
     ON CONFLICT DO NOTHING
 """
+
+
+COPY_EVENTS = "COPY arrived (event_id, payload) FROM STDIN"
+COPY_PACKS = "COPY arrived (event_id, packed, n_events) FROM STDIN"
 
 
 class Stored(NamedTuple):
@@ -56,34 +67,43 @@ def store(rows: Sequence[InboxRow], *, at: datetime | None = None) -> Stored:
 
     `at` is the time of receipt: by the clock of the database, which all hosts share, unless it is given.
     """
-    if not rows:
+    return _stored(COPY_EVENTS, list(map(_copy_line, rows)), at)
+
+
+def store_packs(packs: Sequence[Pack], *, at: datetime | None = None) -> Stored:
+    """The same for decisions; packs are counted, not what is in them."""
+    return _stored(COPY_PACKS, [_copy_pack(pack) for pack in packs], at)
+
+
+def _stored(copy: str, lines: Sequence[bytes], at: datetime | None) -> Stored:
+    if not lines:
         return Stored(0, 0)
     try:
         with connected() as connection:
-            accepted = _store(connection, rows, at)
+            accepted = _store(connection, copy, lines, at)
     except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise Unavailable(str(error)) from error
-    return Stored(accepted, len(rows) - accepted)
+    return Stored(accepted, len(lines) - accepted)
 
 
-def _store(connection: psycopg.Connection[Any], rows: Sequence[InboxRow], at: datetime | None) -> int:
+def _store(connection: psycopg.Connection[Any], copy: str, lines: Sequence[bytes], at: datetime | None) -> int:
     try:
-        return _insert(connection, rows, at)
+        return _insert(connection, copy, lines, at)
     except psycopg.errors.CheckViolation:  # no partition for this day: the hourly task has not run for days
         make_day(connection, (at or _clock(connection)).date())
-        return _insert(connection, rows, at)
+        return _insert(connection, copy, lines, at)
 
 
-def _insert(connection: psycopg.Connection[Any], rows: Sequence[InboxRow], at: datetime | None) -> int:
+def _insert(connection: psycopg.Connection[Any], copy: str, lines: Sequence[bytes], at: datetime | None) -> int:
     with connection.transaction(), connection.cursor() as cursor:
         now = at or _clock(connection)
         today = now.date()
         if _is_near_midnight(now):
             # Two calls on the two sides of midnight would not see each other's rows: here they take turns.
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("inbox midnight")])
-        cursor.execute("CREATE TEMP TABLE IF NOT EXISTS arrived (event_id uuid, payload text) ON COMMIT DELETE ROWS")
-        with cursor.copy("COPY arrived FROM STDIN") as copy:
-            copy.write(b"".join(map(_copy_line, rows)))
+        cursor.execute(ARRIVED)
+        with cursor.copy(copy) as arriving:
+            arriving.write(b"".join(lines))
         # Tomorrow too: at midnight another call may be there already.
         oldest, tomorrow = today - timedelta(days=settings.INBOX_KEEP_DAYS - 1), today + timedelta(days=1)
         cursor.execute(STORE, {"today": today, "oldest": oldest, "tomorrow": tomorrow})
@@ -100,6 +120,10 @@ def _clock(connection: psycopg.Connection[Any]) -> datetime:
 def _copy_line(row: InboxRow) -> bytes:
     # Of what COPY's text format escapes, one line of JSON can hold the backslash alone.
     return b"%b\t%b\n" % (row.event_id.encode(), row.payload.replace(b"\\", b"\\\\"))
+
+
+def _copy_pack(pack: Pack) -> bytes:
+    return b"%b\t\\\\x%b\t%d\n" % (pack.event_id.encode(), pack.packed.hex().encode(), pack.n_events)
 
 
 def _is_near_midnight(now: datetime) -> bool:

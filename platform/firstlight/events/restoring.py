@@ -45,7 +45,10 @@ def mend() -> Mended:
             [committed.to_xact if committed else 0],
         )
         cursor.execute(
-            "SELECT count(*) FILTER (WHERE xact <> '1'), count(*) FILTER (WHERE xact = '1') FROM events_inbox"
+            """
+            SELECT coalesce(sum(n_events) FILTER (WHERE xact <> '1'), 0),
+                coalesce(sum(n_events) FILTER (WHERE xact = '1'), 0) FROM events_inbox
+            """
         )
         mended = Mended(*cursor.fetchone())
         _start_anew(here)

@@ -7,8 +7,7 @@ import msgspec
 import structlog
 
 from firstlight.accounts.keys import HeldKey
-from firstlight.serving import access, journal, questions, wire
-from firstlight.serving.decisions import Decision
+from firstlight.serving import access, decisions, journal, questions, wire
 from firstlight.serving.wire import Answer, Environ, Refusal
 from firstlight.snapshots.memory import Held
 from firstlight.snapshots.sections import Request, deciders
@@ -16,14 +15,13 @@ from firstlight.snapshots.sections import Request, deciders
 EXPIRES_IN = 10  # seconds for which a client may keep an answer
 
 log = structlog.get_logger(__name__)
-_encoder = msgspec.json.Encoder()
 
 
 def allocate(environ: Environ) -> Answer:
     held = access.snapshot()
     key = access.admit(environ, held, "allocate")
     wire.media_type(environ, "application/json")
-    return Answer(200, _encoder.encode(_allocated(held, key, wire.body(environ), datetime.now(UTC))))
+    return Answer(200, _allocated(held, key, wire.body(environ), datetime.now(UTC)))
 
 
 def allocate_batch(environ: Environ) -> Answer:
@@ -33,7 +31,7 @@ def allocate_batch(environ: Environ) -> Answer:
     wire.media_type(environ, "application/json")
     at = datetime.now(UTC)
     results = [_allocated_or_refused(held, key, raw, at) for raw in questions.parse_batch(wire.body(environ))]
-    return Answer(200, _encoder.encode({"results": results}))
+    return Answer(200, b'{"results":[%b]}' % b",".join(results))
 
 
 def decide(held: Held, request: Request) -> dict[str, Any]:
@@ -57,23 +55,24 @@ def decide(held: Held, request: Request) -> dict[str, Any]:
     return answer
 
 
-def _allocated(held: Held, key: HeldKey, body: bytes | msgspec.Raw, at: datetime) -> dict[str, Any]:
-    request, logged = questions.parse(body, at)
+def _allocated(held: Held, key: HeldKey, body: bytes, at: datetime) -> bytes:
+    request, asked = questions.parse(body, at)
     if request.scenario not in held.state("scenarios"):
         raise questions.unknown_scenario(request.scenario)
     if key.scenarios and request.scenario not in key.scenarios:
         raise Refusal(403, f"The key is not for the scenario “{request.scenario}”.")
     answer = _decided(held, request)
-    if logged:
-        journal.add(Decision(held, request, answer))
-    return {name: value for name, value in answer.items() if name[0] != "_"}
+    sent = decisions.encoded(answer)
+    if asked:
+        journal.add(decisions.decided(held, request, asked, answer, sent))
+    return sent
 
 
-def _allocated_or_refused(held: Held, key: HeldKey, body: msgspec.Raw, at: datetime) -> dict[str, Any]:
+def _allocated_or_refused(held: Held, key: HeldKey, body: bytes, at: datetime) -> bytes:
     try:
         return _allocated(held, key, body, at)
     except Refusal as refusal:
-        return refusal.document()
+        return msgspec.json.encode(refusal.document())
 
 
 def _decided(held: Held, request: Request) -> dict[str, Any]:

@@ -1,12 +1,11 @@
-"""One decision as a row of the inbox: what was asked, what was answered, and with which propensities. Pure."""
+"""One decision on its way to the log: the bytes that came and went, and what is still to be counted. Pure."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-import uuid_utils
 
-from firstlight.events.parse import InboxRow
+from firstlight.events.packs import Decided
 from firstlight.snapshots.memory import Held
 from firstlight.snapshots.sections import Request, completers
 
@@ -16,50 +15,41 @@ MICROSECOND = timedelta(microseconds=1)
 _encoder = msgspec.json.Encoder()
 
 
-class Decision(NamedTuple):
+class Left(NamedTuple):
+    """What sections need to finish an answer."""
+
     held: Held  # the snapshot that decided
     request: Request
-    answer: dict[str, Any]
+    answer: dict[str, Any]  # with the words between sections
+
+
+class Decision(NamedTuple):
+    at: datetime
+    asked: bytes  # as the client said it
+    answer: bytes  # as it was sent
+    left: Left | None  # None: nothing
+
+
+def decided(held: Held, request: Request, asked: bytes, answer: dict[str, Any], sent: bytes) -> Decision:
+    is_open = any(asks(answer) for _, asks, _ in completers())
+    return Decision(request.at, asked, sent, Left(held, request, answer) if is_open else None)
+
+
+def encoded(answer: dict[str, Any]) -> bytes:
+    """As it is sent: words between sections begin with "_"."""
+    return _encoder.encode({name: value for name, value in answer.items() if name[0] != "_"})
 
 
 def completed(decision: Decision) -> Decision:
     """With what the sections left out of the answer because it takes long to count."""
-    held, request, answer = decision
-    for name, verb in completers():
+    if decision.left is None:
+        return decision
+    held, request, answer = decision.left
+    for name, _, verb in completers():
         verb(held.states[name], request, answer)
-    return decision
+    return decision._replace(answer=encoded(answer), left=None)
 
 
-def row(decision: Decision) -> InboxRow:
-    """Columns: firstlight.lake.schema.EVENTS. The id is new, for a client may ask twice under one trace id."""
-    _, request, answer = decision
-    event_id = str(uuid_utils.uuid7())
-    columns = {
-        "event_id": event_id,
-        "type": "decision",
-        "at": (request.at - EPOCH) // MICROSECOND,
-        **request.unit,
-        "scenario": request.scenario,
-        "trace_id": request.trace_id,
-        "snapshot": answer["snapshot"],
-        "assignments": [
-            {"experiment": e["experiment"], "variant": e["variant"], "phase": e["phase"]} for e in answer["experiments"]
-        ],
-        "discovery": answer["discovery"],
-        "properties": _encoder.encode(_properties(request, answer)).decode(),
-    }
-    return InboxRow(event_id, _encoder.encode(columns))
-
-
-def _properties(request: Request, answer: dict[str, Any]) -> dict[str, Any]:
-    """All else that the answer depended on, so that it can be given again from the same snapshot."""
-    return {
-        "attributes": request.attributes,
-        "recent": request.recent,
-        "slots": request.slots,
-        "exclude_items": sorted(request.exclude_items),
-        "eligible": request.eligible,
-        "parameters": answer["parameters"],
-        "objectives": answer["objectives"],
-        "journey_stage": answer["journey_stage"],
-    }
+def kept(decision: Decision) -> Decided:
+    """What the log keeps of it."""
+    return Decided((decision.at - EPOCH) // MICROSECOND, decision.asked, decision.answer)

@@ -1,49 +1,51 @@
 """The decision log: decisions wait in memory for a moment and are written in batches into the inbox of all events.
 
-A request only appends to a queue. A thread completes and encodes what came, and stores it. While the database is
-away, encoded rows wait for it, up to a bound; what is past the bound is counted, told in the log, in /readyz and in
-/metrics, never lost in silence.
+A request only appends to a queue. A thread completes what came, packs it, and stores the packs. While the database is
+away they wait for it, up to a bound; what is past the bound is counted, told in the log, in /readyz and in /metrics,
+never lost in silence.
 """
 
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from multiprocessing.util import Finalize
 from typing import Any
 
 import structlog
 
-from firstlight.events import inbox
-from firstlight.events.parse import InboxRow
+from firstlight.events import inbox, packs
+from firstlight.events.packs import Decided, Pack
 from firstlight.serving import decisions, meters
 from firstlight.serving.decisions import Decision
 
 PERIOD = 0.2  # seconds between two writes
-BATCH = 5_000  # rows
-MOST_QUEUED = 20_000  # decisions not encoded yet, about 4 KB each
-MOST_WAITING = 200_000  # rows
-MOST_BYTES = 256 * 2**20  # of rows
+PACK = 1_000  # decisions in a row of the inbox
+BATCH = 20  # packs
+MOST_QUEUED = 20_000  # decisions not packed yet, about 7 KB each
+MOST_WAITING = 1_000_000  # decisions in packs, about 0.3 KB each
+MOST_BYTES = 256 * 2**20  # of packs
 PATIENCE = 5  # tries with a batch that the database is there for but will not take
 LAST_WORDS = 10.0  # seconds for the flush at the end of the process
 SILENCE = 60.0  # seconds between two log lines about the same trouble
 
 log = structlog.get_logger(__name__)
 
-Store = Callable[[Sequence[InboxRow]], Any]
+Store = Callable[[Sequence[Pack]], Any]
 
 
 class Journal:
-    """The queue, the rows that wait, and the thread between them and the inbox."""
+    """The queue, the packs that wait, and the thread between them and the inbox."""
 
     def __init__(self, store: Store, *, most_queued: int = MOST_QUEUED, most_waiting: int = MOST_WAITING) -> None:
         self._store = store
         self._most_queued, self._most_waiting = most_queued, most_waiting
         self._queue: deque[Decision] = deque()
-        self._rows: deque[InboxRow] = deque()
-        self._bytes = 0  # of self._rows
+        self._packs: deque[Pack] = deque()
+        self._packed = 0  # decisions in self._packs
+        self._bytes = 0  # of self._packs
         self._failures = 0  # in a row, of the batch in front
         self._said_at = float("-inf")
         self._said_dropped = 0
@@ -62,7 +64,7 @@ class Journal:
 
     @property
     def waiting(self) -> int:
-        return len(self._queue) + len(self._rows)
+        return len(self._queue) + self._packed
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -79,9 +81,9 @@ class Journal:
     def write(self) -> None:
         """Store all that came so far; what cannot be stored now waits."""
         with self._writing:
-            self._encode()
-            while self._rows and self._store_batch():
-                self._encode()
+            self._pack()
+            while self._packs and self._store_batch():
+                self._pack()
         self._report()
 
     def _run(self) -> None:
@@ -89,29 +91,35 @@ class Journal:
             self.write()
         self.write()
 
-    def _encode(self) -> None:
-        """Turn queued decisions into rows while there is room."""
-        while self._queue and len(self._rows) < self._most_waiting and self._bytes < MOST_BYTES:
+    def _pack(self) -> None:
+        """Pack queued decisions while there is room."""
+        while self._queue and self._packed < self._most_waiting and self._bytes < MOST_BYTES:
+            if finished := [*self._finished(min(PACK, len(self._queue)))]:
+                pack = packs.pack(finished)
+                self._packs.append(pack)
+                self._packed += pack.n_events
+                self._bytes += len(pack.packed)
+
+    def _finished(self, n: int) -> Iterator[Decided]:
+        """The next of the queue, but for those that fail."""
+        for _ in range(n):
             decision = self._queue.popleft()
             try:
-                row = decisions.row(self._completed(decision))
+                yield decisions.kept(self._completed(decision))
             except Exception:
-                log.exception("decision not logged", trace_id=decision.request.trace_id)
+                log.exception("decision not logged", answer=decision.answer[:60])
                 self._drop(1)
-                continue
-            self._rows.append(row)
-            self._bytes += len(row.payload)
 
     def _completed(self, decision: Decision) -> Decision:
         """As it is when we fall behind: what is left open can be counted from its snapshot, a lost row cannot."""
-        if len(self._queue) > self._most_queued // 2:
+        if decision.left and len(self._queue) > self._most_queued // 2:
             meters.incomplete.inc()
             return decision
         return decisions.completed(decision)
 
     def _store_batch(self) -> bool:
-        """Whether the rows in front made way."""
-        batch = list(islice(self._rows, BATCH))
+        """Whether the packs in front made way."""
+        batch = list(islice(self._packs, BATCH))
         try:
             self._store(batch)
         except inbox.Unavailable as error:
@@ -122,19 +130,21 @@ class Journal:
         self._leave(batch)
         return True
 
-    def _give_up_in_time(self, batch: Sequence[InboxRow], error: Exception) -> bool:
+    def _give_up_in_time(self, batch: Sequence[Pack], error: Exception) -> bool:
         """A batch that the database refuses again and again must not hold up all that come after it."""
         self._failures += 1
         self._say("decisions not taken", reason=f"{type(error).__name__}: {error}", tries=self._failures)
         if self._failures < PATIENCE:
             return False
-        self._drop(len(batch))
+        self._drop(sum(pack.n_events for pack in batch))
         self._leave(batch)
         return True
 
-    def _leave(self, batch: Sequence[InboxRow]) -> None:
-        for _ in batch:
-            self._bytes -= len(self._rows.popleft().payload)
+    def _leave(self, batch: Sequence[Pack]) -> None:
+        for pack in batch:
+            self._packs.popleft()
+            self._packed -= pack.n_events
+            self._bytes -= len(pack.packed)
         self._failures = 0
 
     def _drop(self, n: int) -> None:
@@ -168,7 +178,7 @@ def opened() -> Journal:
     global _journal  # noqa: PLW0603 - one per process
     with _opening:
         if _journal is None:
-            _journal = Journal(inbox.store)
+            _journal = Journal(inbox.store_packs)
             _journal.start()
             # Not atexit: granian forks its web processes by multiprocessing, whose children end without it.
             Finalize(None, _journal.stop, exitpriority=0)

@@ -14,6 +14,7 @@ from firstlight.snapshots.sections import Request
 
 ATTRIBUTES_BYTES = 16 * 2**10
 MOST_REQUESTS = 1_000  # in a batch
+LONG = 2**16  # bytes of a question that is not kept as it came
 LONGEST_DETAIL = 300  # characters: a detail may quote the client's text
 
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -68,7 +69,7 @@ class AskedBatch(_Strict):
 
 class Question(NamedTuple):
     request: Request
-    logged: bool
+    said: bytes  # for the decision log; empty: not to be logged
 
 
 T = TypeVar("T")
@@ -76,7 +77,7 @@ _one, _batch = msgspec.json.Decoder(Asked), msgspec.json.Decoder(AskedBatch)
 _encoder = msgspec.json.Encoder()
 
 
-def parse(body: bytes | msgspec.Raw, at: datetime) -> Question:
+def parse(body: bytes, at: datetime) -> Question:
     """The question, with a trace id of its own if it brought none; raises `Refusal` 400 or 422."""
     asked = decode(_one, body)
     unit = {name: key for name in Unit.__struct_fields__ if (key := getattr(asked.unit, name)) is not None}
@@ -96,15 +97,17 @@ def parse(body: bytes | msgspec.Raw, at: datetime) -> Question:
         eligible=_named(asked.eligible),
         propensities=asked.propensities,
     )
-    return Question(request, asked.log)
+    # A long one is mostly blanks, or fields named twice: what it says is bounded, the bytes are not.
+    said = body if len(body) < LONG else _encoder.encode(asked)
+    return Question(request, said if asked.log else b"")
 
 
-def parse_batch(body: bytes) -> list[msgspec.Raw]:
+def parse_batch(body: bytes) -> list[bytes]:
     """The questions of a batch, each to be parsed by itself: a bad one does not sink the others."""
-    return decode(_batch, body).requests
+    return [bytes(one) for one in decode(_batch, body).requests]
 
 
-def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
+def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:

@@ -63,11 +63,15 @@ class Deciding(Section, Protocol):
 class Completing(Section, Protocol):
     """A section that leaves some of its answer to be worked out off the path."""
 
+    def is_open(self, answer: dict[str, Any]) -> bool:
+        """Whether it left something in this answer."""
+
     def complete(self, state: Any, request: Request, answer: dict[str, Any]) -> None:
         """Fill in, for the decision log, what was too dear to count before the answer was sent."""
 
 
 Verb = Callable[[Any, Request, dict[str, Any]], None]
+Question = Callable[[dict[str, Any]], bool]
 
 
 @cache
@@ -82,6 +86,7 @@ def deciders() -> tuple[tuple[str, Verb], ...]:
 
 
 @cache
-def completers() -> tuple[tuple[str, Verb], ...]:
-    """(name, complete) of the sections that complete, in the same order."""
-    return tuple((s.name, cast(Completing, s).complete) for s in sections() if hasattr(s, "complete"))
+def completers() -> tuple[tuple[str, Question, Verb], ...]:
+    """(name, is_open, complete) of the sections that complete, in the same order."""
+    found = (cast(Completing, s) for s in sections() if hasattr(s, "complete"))
+    return tuple((s.name, s.is_open, s.complete) for s in found)

@@ -12,10 +12,11 @@ import pytest
 from django.conf import settings
 
 from firstlight.events import flush as flushing
-from firstlight.events import inbox, tasks
+from firstlight.events import inbox, packs, tasks
 from firstlight.events.flush import WentBack, flush
+from firstlight.events.packs import Decided, Pack
 from firstlight.events.parse import InboxRow, parse
-from firstlight.events.restoring import mend
+from firstlight.events.restoring import Mended, mend
 from firstlight.kernel.windows import Window
 from firstlight.lake import engine, table
 from firstlight.lake.models import Batch
@@ -45,6 +46,16 @@ def clicks(n: int, **changes: str) -> list[InboxRow]:
     } | changes
     body = json.dumps([{"event_id": str(uuid.uuid4())} | event for _ in range(n)]).encode()
     return parse(body, "application/json", at=NOW, may_backfill=False).rows
+
+
+def decisions(n: int) -> Pack:
+    answer = {"trace_id": "t", "snapshot": 1, "scenario": "s", "journey_stage": None, "objectives": None}
+    told = json.dumps(answer | {"experiments": [], "parameters": {}, "discovery": []}).encode()
+    return packs.pack([Decided(int(NOW.timestamp() * 1e6), b'{"unit": {"user_id": "u"}}', told)] * n)
+
+
+def ids(pack: Pack) -> list[str]:
+    return [event_id for event_id, _ in packs.unpacked(pack.event_id, pack.packed)]
 
 
 def lake(until_batch: int | None = None, back: int = 40) -> list[tuple[str, int]]:
@@ -79,6 +90,35 @@ def test_a_batch_is_bounded_and_takes_a_transaction_whole(monkeypatch: pytest.Mo
         inbox.store(clicks(10))
     assert flush() == 70
     assert list(Batch.objects.order_by("number").values_list("n_events", flat=True)) == [30, 30, 10]
+
+
+def test_decisions_come_out_of_their_packs_beside_other_events() -> None:
+    events, several, one = clicks(3), decisions(40), decisions(1)
+    inbox.store(events)
+    inbox.store_packs([several, one])
+    assert flush() == 44
+    assert flush() == 0
+    assert [event_id for event_id, _ in lake()] == sorted([*(r.event_id for r in events), *ids(several), *ids(one)])
+
+
+def test_of_decisions_which_are_longer_a_batch_takes_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flushing, "MOST_EVENTS", 25)
+    monkeypatch.setattr(flushing, "DECISION", 10)
+    for _ in range(3):
+        inbox.store_packs([decisions(2)])
+    assert flush() == 6
+    assert list(Batch.objects.order_by("number").values_list("n_events", flat=True)) == [4, 2]
+
+
+def test_a_pack_that_the_lake_has_is_known_again_after_a_restore() -> None:
+    inbox.store_packs([decisions(5)])
+    flush()
+    Batch.objects.all().delete()
+    inbox.store_packs([decisions(2)])
+    inbox.store(clicks(1))
+    assert mend() == Mended(waiting=3, known=5)
+    assert flush() == 3
+    assert len(lake()) == 8
 
 
 def test_what_an_unfinished_transaction_may_still_bring_is_waited_for() -> None:

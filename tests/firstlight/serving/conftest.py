@@ -1,4 +1,4 @@
-"""A snapshot made by hand, a journal that keeps its rows in a list, and a client that speaks WSGI."""
+"""A snapshot made by hand, a journal that keeps its packs in a list, and a client that speaks WSGI."""
 
 import gzip
 import io
@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from firstlight.accounts.keys import HeldKey
+from firstlight.events import packs
 from firstlight.serving import allocations, decisions, dispatcher, journal
 from firstlight.serving.journal import Journal
 from firstlight.snapshots import memory
@@ -81,6 +82,10 @@ def decide_ranker(state: dict[str, str], request: Request, answer: dict[str, Any
     )
 
 
+def has_open_propensities(answer: dict[str, Any]) -> bool:
+    return any(slot["propensity"] is None for slot in answer["discovery"])
+
+
 def count_propensities(state: dict[str, str], request: Request, answer: dict[str, Any]) -> None:
     assert answer["_word"] == "between sections"
     answer["discovery"][0]["propensity"] = 0.25
@@ -96,20 +101,20 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
     snapshot = Held(7, datetime.now(UTC), {}, {}, states)
     monkeypatch.setattr(memory, "current", lambda: snapshot)
     monkeypatch.setattr(allocations, "deciders", lambda: (("toy", decide_ranker),))
-    monkeypatch.setattr(decisions, "completers", lambda: (("toy", count_propensities),))
+    monkeypatch.setattr(decisions, "completers", lambda: (("toy", has_open_propensities, count_propensities),))
     return snapshot
 
 
 @pytest.fixture
 def stored(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, Any]]]:
     """What the journal has stored, once it is asked to write."""
-    rows: list[Any] = []
-    here = Journal(rows.extend)
+    kept: list[packs.Pack] = []
+    here = Journal(kept.extend)
     monkeypatch.setattr(journal, "_journal", here)
 
     def read() -> list[dict[str, Any]]:
         here.write()
-        return [msgspec.json.decode(row.payload) for row in rows]
+        return [msgspec.json.decode(line) for pack in kept for line in packs.lines(pack.event_id, pack.packed)]
 
     return read
 

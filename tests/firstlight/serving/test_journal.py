@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from firstlight.events import inbox
-from firstlight.serving import allocations, journal
+from firstlight.events import inbox, packs
+from firstlight.events.packs import Pack
+from firstlight.serving import allocations, decisions, journal, meters
 from firstlight.serving.decisions import Decision
 from firstlight.serving.journal import Journal
 from firstlight.snapshots.memory import Held
@@ -17,7 +18,9 @@ from firstlight.snapshots.sections import Request
 
 def decision(held: Held, trace_id: str) -> Decision:
     request = Request(unit={"user_id": "u"}, scenario="home_feed", trace_id=trace_id, at=datetime.now(UTC))
-    return Decision(held, request, allocations.decide(held, request))
+    answer = allocations.decide(held, request)
+    asked = msgspec.json.encode({"unit": request.unit, "scenario": request.scenario, "trace_id": trace_id})
+    return decisions.decided(held, request, asked, answer, decisions.encoded(answer))
 
 
 class Inbox:
@@ -26,17 +29,23 @@ class Inbox:
     def __init__(self) -> None:
         self.trouble: Exception | None = None
         self.tries = 0
-        self.batches: list[list[Any]] = []
+        self.batches: list[list[Pack]] = []
 
-    def store(self, rows: Sequence[Any]) -> None:
+    def store(self, packed: Sequence[Pack]) -> None:
         self.tries += 1
         if self.trouble:
             raise self.trouble
-        self.batches.append(list(rows))
+        self.batches.append(list(packed))
+
+    @property
+    def decided(self) -> list[tuple[str, dict[str, Any]]]:
+        """(event id, answer)."""
+        kept = [one for batch in self.batches for pack in batch for one in packs.unpacked(pack.event_id, pack.packed)]
+        return [(event_id, msgspec.json.decode(decided.answer)) for event_id, decided in kept]
 
     @property
     def traces(self) -> list[str]:
-        return [msgspec.json.decode(row.payload)["trace_id"] for batch in self.batches for row in batch]
+        return [answer["trace_id"] for _, answer in self.decided]
 
 
 @pytest.fixture
@@ -51,12 +60,14 @@ def fill(here: Journal, held: Held, n: int) -> list[str]:
     return traces
 
 
-def test_what_is_added_is_stored_in_order_in_batches(held: Held, box: Inbox) -> None:
+def test_what_is_added_is_stored_in_order_in_packs(held: Held, box: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "PACK", 100)
+    monkeypatch.setattr(journal, "BATCH", 3)
     here = Journal(box.store)
-    traces = fill(here, held, 12_500)
+    traces = fill(here, held, 750)
     here.write()
     assert box.traces == traces
-    assert [len(b) for b in box.batches] == [5_000, 5_000, 2_500]
+    assert [[pack.n_events for pack in batch] for batch in box.batches] == [[100] * 3, [100] * 3, [100, 50]]
     assert (here.waiting, here.dropped) == (0, 0)
 
 
@@ -98,12 +109,13 @@ def test_past_the_bound_decisions_are_counted_and_told(
 
 def test_the_bound_holds_for_bytes_too(held: Held, box: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "MOST_BYTES", 5_000)
+    monkeypatch.setattr(journal, "PACK", 5)
     here = Journal(box.store)
     box.trouble = inbox.Unavailable("gone")
     fill(here, held, 200)
     for _ in range(3):
         here.write()
-    assert 5_000 <= here._bytes < 6_500, "at most one row past the bound"
+    assert 5_000 <= here._bytes < 6_500, "at most one pack past the bound"
 
 
 def test_a_batch_that_is_never_taken_makes_room_in_the_end(held: Held, box: Inbox) -> None:
@@ -113,17 +125,18 @@ def test_a_batch_that_is_never_taken_makes_room_in_the_end(held: Held, box: Inbo
     for _ in range(journal.PATIENCE):
         assert here.dropped == 0
         here.write()
-    assert (here.dropped, here.waiting, box.tries) == (3, 0, journal.PATIENCE)
+    assert (here.dropped, here.waiting, here._bytes, box.tries) == (3, 0, 0, journal.PATIENCE)
     box.trouble = None
     fill(here, held, 1)
     here.write()
     assert len(box.traces) == 1
 
 
-def test_a_decision_that_cannot_be_encoded_sinks_only_itself(held: Held, box: Inbox) -> None:
+def test_a_decision_that_cannot_be_finished_sinks_only_itself(held: Held, box: Inbox) -> None:
     here = Journal(box.store)
     bad = decision(held, "bad")
-    bad.answer["discovery"][0]["item_id"] = object()
+    assert bad.left
+    bad.left.answer["discovery"][0]["item_id"] = object()
     here.add(bad)
     fill(here, held, 2)
     here.write()
@@ -153,4 +166,24 @@ def test_nothing_is_lost_or_doubled_between_many_threads(held: Held, box: Inbox)
         thread.join()
     here.stop()
     assert len(box.traces) == 4_000
-    assert len({row.event_id for batch in box.batches for row in batch}) == 4_000
+    assert len({event_id for event_id, _ in box.decided}) == 4_000
+
+
+def test_what_was_left_open_is_counted_before_it_is_kept(held: Held, box: Inbox) -> None:
+    here = Journal(box.store)
+    fill(here, held, 3)
+    here.write()
+    assert [[slot["propensity"] for slot in answer["discovery"]] for _, answer in box.decided] == [[0.25]] * 3
+
+
+def test_who_falls_behind_keeps_answers_as_they_are_and_counts_them(held: Held, box: Inbox) -> None:
+    here, before = Journal(box.store, most_queued=10), incomplete()
+    fill(here, held, 10)
+    here.write()
+    counted = [answer["discovery"][0]["propensity"] for _, answer in box.decided]
+    assert counted == [None] * 4 + [0.25] * 6, "until half of the queue is done"
+    assert incomplete() - before == 4
+
+
+def incomplete() -> float:
+    return float(meters.incomplete._value.get())
