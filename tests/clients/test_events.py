@@ -1,4 +1,4 @@
-"""Events under a dead, slow and lying server, a killed process, a full disk: each counted once, none lost in silence."""
+"""Events under a dead, slow and lying server, a kill, a full disk: each counted once, none lost in silence."""
 
 import os
 import resource

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -38,7 +39,7 @@ class AsyncFirstlight(Core):
         self._begin()
         question = Question(unit=unit, scenario=scenario, **asked).named()
         with self._span("firstlight.allocate", scenario) as told:
-            steps = self._course(question.body(), ALLOCATIONS, timeout, self._telemetry.headers())
+            steps = self._course(ALLOCATIONS, question.body, timeout)
             return told.answered(self._answered(question, told.heard(await calls.walk_async(steps, self._asking))))
 
     async def allocate_batch(self, questions: Sequence[Question], *, timeout: float | None = None) -> list[Answer]:
@@ -48,7 +49,7 @@ class AsyncFirstlight(Core):
         for start in range(0, len(questions), MOST_REQUESTS):
             some = [question.named() for question in questions[start : start + MOST_REQUESTS]]
             with self._span("firstlight.allocate_batch") as told:
-                steps = self._course(batch(some), BATCH, timeout, self._telemetry.headers())
+                steps = self._course(BATCH, partial(batch, some), timeout)
                 found += self._answered_batch(some, told.heard(await calls.walk_async(steps, self._asking)))
         return found
 

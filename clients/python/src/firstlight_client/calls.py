@@ -55,6 +55,12 @@ def course(request: Request, patience: Patience, breaker: Breaker) -> Course:
     return outcome
 
 
+def failed(reason: str) -> Course:
+    """A call that is not worth a try."""
+    return Failure(reason)
+    yield  # a course all the same
+
+
 def _tell(breaker: Breaker, outcome: Outcome) -> None:
     if retrying.is_worth_another_try(outcome):
         breaker.failed((isinstance(outcome, Reply) and retrying.retry_after(outcome)) or 0.0)

@@ -25,7 +25,7 @@ from .holding import PATH as RULES
 from .holding import Holding, Shelf
 from .options import Options
 from .questions import Local, Question, trace_id
-from .remembered import Memory
+from .remembered import Memory, Remembered
 from .retrying import is_worth_another_try
 from .spill import Spill
 from .transport import Address, Failure, Reply, Transport
@@ -126,10 +126,14 @@ class Core:
         return self._delivery.counts
 
     # --- shared by both ways of asking ---
-    def _course(self, body: bytes, path: str, timeout: float | None, span_headers: dict[str, str]) -> Course:
+    def _course(self, path: str, body: Callable[[], bytes], timeout: float | None) -> Course:
+        """The way of a question, within the span that is current."""
         given = self._options.batch_patience if path == BATCH else self._options.patience
         patience = given if timeout is None else given._replace(deadline=timeout)
-        request = Request("POST", path, body, {**JSON, **span_headers})
+        try:
+            request = Request("POST", path, body(), {**JSON, **self._telemetry.headers()})
+        except Exception as error:  # whatever somebody put into it: a page view goes on
+            return calls.failed(f"the question is no JSON: {error}")
         return calls.course(request, patience, self._breaker)
 
     @contextmanager
@@ -183,12 +187,18 @@ class Core:
             raise error
         reason = str(error)
         self._say("falling back: %s", reason)
-        if known := self._memory.recall(question.key()):
+        if known := self._recalled(question):
             return answers.remembered(known.body, question.unit, reason, known.age)
         asked = self._asked(question.unit, question.scenario, question.attributes, question.trace_id)
         if self._holding:
             return self._assigned(asked, reason, question.log)
         return answers.defaults(asked.trace_id, asked.scenario, asked.unit, reason)
+
+    def _recalled(self, question: Question) -> Remembered | None:
+        try:
+            return self._memory.recall(question.key())
+        except (TypeError, ValueError):  # no JSON, so never answered
+            return None
 
     def _asked(self, unit: Mapping[str, str], scenario: str, attributes: Mapping[str, Any] | None, trace: str) -> Local:
         return Local(unit, scenario, trace or trace_id(), self._clock.now(), attributes or {})
@@ -202,7 +212,11 @@ class Core:
         if asked.scenario not in rules.scenarios:
             why = local.unknown(asked.scenario)
             return answers.defaults(asked.trace_id, asked.scenario, asked.unit, reason or why)
-        answer = local.decide(rules, asked, age=holding.age, reason=reason or holding.trouble)
+        try:
+            answer = local.decide(rules, asked, age=holding.age, reason=reason or holding.trouble)
+        except Exception as error:  # ids or attributes that are nothing of JSON
+            log.exception("no decision")
+            return answers.defaults(asked.trace_id, asked.scenario, asked.unit, f"{type(error).__name__}: {error}")
         if expose:
             for met in self._exposed.new(rules, asked, answer):
                 self._track("exposure", asked.unit, events.exposure(answer, met, asked.attributes))
