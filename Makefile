@@ -6,6 +6,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
 SHELL := /bin/bash
+# A worker per core, each with a PostgreSQL of its own; `make test WORKERS=0` runs all in one process.
+WORKERS ?= logical
 
 .PHONY: up demo test check bench fmt
 
@@ -27,7 +29,7 @@ demo: $(VENV)/run
 	@$(RUN) manage.py up --headless
 
 test: $(VENV)/dev
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(WORKERS) --maxprocesses 4
 
 check: $(VENV)/dev
 	$(VENV)/bin/ruff check .
@@ -35,7 +37,7 @@ check: $(VENV)/dev
 	$(VENV)/bin/mypy .
 	PYTHONPATH=platform:. $(VENV)/bin/lint-imports
 	$(RUN) manage.py makemigrations --check --dry-run
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(WORKERS) --maxprocesses 4
 
 bench: $(VENV)/dev
 	$(RUN) -m bench
