@@ -35,6 +35,7 @@ check: $(VENV)/dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy .
+	cd clients/python && $(CURDIR)/$(VENV)/bin/mypy
 	PYTHONPATH=platform:. $(VENV)/bin/lint-imports
 	$(RUN) manage.py makemigrations --check --dry-run
 	$(RUN) -m pytest -n $(WORKERS) --maxprocesses 4
