@@ -1,11 +1,17 @@
-"""What became of one answer of the allocation API: the decision as it was logged, and the events that name it."""
+"""What became of one answer of the allocation API: the decision as it was logged, and the events that name it.
 
-import json
+Most stands in the lake; what came seconds ago still waits in the inbox, and is read there.
+"""
+
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import ibis
+import msgspec
+
+from firstlight.events import pending
 from firstlight.kernel.windows import Window
 from firstlight.lake import engine
 
@@ -13,26 +19,68 @@ BEFORE, AFTER = timedelta(days=1), timedelta(days=7)  # clocks of senders differ
 MOST_EVENTS = 1_000
 HIDDEN = {"day", "batch", "trace_id"}
 
+Row = dict[str, Any]
+
 
 class Trace(NamedTuple):
-    decision: dict[str, Any] | None  # None: not logged, or not yet in the lake
-    events: list[dict[str, Any]]  # by time, at most 1,000
+    decision: Row | None  # the first one; None: not logged, or not yet stored
+    events: list[Row]  # by time, at most 1,000
     searched: Window
+    again: tuple[Row, ...] = ()  # decisions that were made later under the same trace
+    waiting: frozenset[str] = frozenset()  # ids of events that are not in the lake yet
+    is_cut: bool = False  # there are more events
 
     @property
     def scenarios(self) -> set[str]:
-        return {row["scenario"] for row in (self.decision, *self.events) if row and "scenario" in row}
+        return {row["scenario"] for row in (self.decision, *self.again, *self.events) if row and "scenario" in row}
 
 
 def find(trace_id: str, *, at: datetime) -> Trace:
-    """From the lake, which an event reaches seconds after it was accepted."""
-    window = searched(trace_id, at)
+    """From the inbox and the lake; it is there a second after it was accepted."""
+    window, waiting = searched(trace_id, at), pending.of_trace(trace_id)
     with engine.events(window) as events:
         mine = events.filter(events.trace_id == trace_id).order_by("at", "event_id").limit(MOST_EVENTS + 1)
-        rows = [plain(row) for row in mine.to_pyarrow().to_pylist()]
+        kept = mine.to_pyarrow().to_pylist()
+    known = {row["event_id"] for row in kept}
+    fresh = [row for row in waiting if row["event_id"] not in known]
+    rows = [plain(row) for row in sorted([*kept, *fresh], key=lambda row: (row["at"], row["event_id"]))]
     decisions = [row for row in rows if row["type"] == "decision"]
     others = [row for row in rows if row["type"] != "decision"]
-    return Trace(decisions[0] if decisions else None, others[:MOST_EVENTS], window)
+    return Trace(
+        decision=decisions[0] if decisions else None,
+        events=others[:MOST_EVENTS],
+        searched=window,
+        again=tuple(decisions[1:]),
+        waiting=frozenset(row["event_id"] for row in fresh),
+        is_cut=len(rows) > MOST_EVENTS,
+    )
+
+
+def sample(window: Window, most: int, *, scenario: str = "") -> list[tuple[str, Row]]:
+    """(trace, decision) of at most so many logged decisions of the window: the same ones whenever it is asked.
+
+    Drawn by the hash of their ids, which says nothing about them.
+    """
+    with engine.events(window) as events:
+        rows = events.filter(events["type"] == "decision", *_within(events, window, scenario))
+        drawn = rows.order_by(rows.event_id.hash(), "event_id").limit(most).to_pyarrow().to_pylist()
+    return [(row["trace_id"], plain(row)) for row in drawn]
+
+
+def recent(window: Window, most: int, *, scenario: str = "", unit: str = "") -> list[tuple[str, Row]]:
+    """(trace, decision) of the newest logged decisions of the window; `unit` is an id of any kind."""
+    with engine.events(window) as events:
+        rows = events.filter(events["type"] == "decision", *_within(events, window, scenario))
+        if unit:
+            rows = rows.filter((rows.user_id == unit) | (rows.device_id == unit) | (rows.session_id == unit))
+        newest = rows.order_by(ibis.desc("at"), "event_id").limit(most).to_pyarrow().to_pylist()
+    return [(row["trace_id"], plain(row)) for row in newest]
+
+
+def _within(events: Any, window: Window, scenario: str) -> list[Any]:
+    start, end = (ibis.literal(edge.astimezone(UTC).replace(tzinfo=None)) for edge in (window.start, window.end))
+    inside = [events["at"] >= start, events["at"] < end, events.trace_id.notnull()]
+    return [*inside, events.scenario == scenario] if scenario else inside
 
 
 def searched(trace_id: str, at: datetime) -> Window:
@@ -54,10 +102,10 @@ def _made(trace_id: str) -> datetime | None:
     return datetime(1970, 1, 1, tzinfo=UTC) + since if since < timedelta(days=365 * 1000) else None
 
 
-def plain(row: dict[str, Any]) -> dict[str, Any]:
+def plain(row: Row) -> Row:
     """A row of the event table as JSON holds it, without what it does not have."""
     known = {name: _plain(value) for name, value in row.items() if value is not None and name not in HIDDEN}
-    return known | ({"properties": json.loads(row["properties"])} if row.get("properties") else {})
+    return known | ({"properties": msgspec.json.decode(row["properties"])} if row.get("properties") else {})
 
 
 def _plain(value: Any) -> Any:

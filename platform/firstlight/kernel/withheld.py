@@ -33,6 +33,10 @@ class Reason(StrEnum):
     UNEVEN_SPLIT = "the arms did not get the units that were planned"
     NO_DECISION = "no decision of this scenario is logged under this trace"
     NOTHING_DISCOVERED = "no item is discovered yet"
+    NO_SNAPSHOT = "the snapshot that decided is not kept any more"
+    DAMAGED_SNAPSHOT = "the snapshot that decided is damaged"
+    NO_QUESTION = "what was logged is no question that can be asked again"
+    NOT_LOGGED = "no decision is logged under this trace"
 
 
 @dataclass(frozen=True, slots=True)
