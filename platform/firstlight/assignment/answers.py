@@ -1,11 +1,11 @@
 """What an answer says of experiments, by server and client alike. Wire names: docs/api.md. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
 from .index import Published
-from .rules import Arm, Rule, is_held
+from .rules import Arm, Rule
 
 
 class Asked(Protocol):
@@ -31,11 +31,10 @@ def decide(state: Published, asked: Asked, answer: dict[str, Any]) -> None:
     """
     answer["experiments"], answer["parameters"] = [], {}
     if index := state.indexes.get(asked.scenario):
-        for rule, arm in index.assign(asked.unit, asked.attributes):
-            _meet(rule, arm, answer)
+        met = index.assign(asked.unit, asked.attributes)
         if index.switchbacks:
-            for rule, arm in index.switched(asked.scenario, asked.at, asked.attributes):
-                _meet(rule, arm, answer)
+            met = [*met, *index.switched(asked.scenario, asked.at, asked.attributes)]
+        _meet(met, answer)
         if index.interleaved:
             answer["interleaving"] = [
                 _drafted(rule, asked.trace_id) for rule in index.mixed(asked.unit, asked.attributes)
@@ -49,12 +48,13 @@ def draft_seed(seed: str, trace_id: str) -> str:
     return f"{seed}:{trace_id}"
 
 
-def _meet(rule: Rule, arm: Arm, answer: dict[str, Any]) -> None:
-    held = {"in_holdout": is_held(rule, arm)}
-    answer["experiments"].append({"experiment": rule.key, "variant": arm.key, "phase": rule.phase, **held})
-    answer["parameters"].update(arm.parameters)
-    if arm.objective_weights is not None:
-        answer["_objective_weights"] = {"experiment": rule.key, "weights": arm.objective_weights}
+def _meet(met: Iterable[tuple[Rule, Arm]], answer: dict[str, Any]) -> None:
+    experiments, parameters = answer["experiments"], answer["parameters"]
+    for rule, arm in met:
+        experiments.append(rule.told[arm.key])
+        parameters.update(arm.parameters)
+        if arm.objective_weights is not None:
+            answer["_objective_weights"] = {"experiment": rule.key, "weights": arm.objective_weights}
 
 
 def _drafted(rule: Rule, trace_id: str) -> dict[str, Any]:

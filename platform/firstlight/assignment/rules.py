@@ -5,6 +5,7 @@ Ranges are floats, as the SDKs compare them.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from .hashing import BUCKETS, bucket
 
 Range = tuple[float, float]  # [start, end) of [0, 1)
 HOUR = 3600  # seconds
+SHARED = frozenset({"item_id", "merchant_id"})  # one answer shows many of them: the caller hashes each
 
 
 class Arm(msgspec.Struct, frozen=True):
@@ -45,7 +47,7 @@ class Requirement(msgspec.Struct, frozen=True):
     arms: tuple[str, ...]
 
 
-class Rule(msgspec.Struct, frozen=True):
+class Rule(msgspec.Struct, frozen=True, dict=True):
     """One running experiment, or one that was shipped, as it is published."""
 
     key: str
@@ -76,6 +78,14 @@ class Rule(msgspec.Struct, frozen=True):
         if self.pieces:
             return ((i, span) for i, several in enumerate(self.pieces) for span in several)
         return enumerate(self.ranges)
+
+    @cached_property
+    def told(self) -> dict[str, dict[str, Any]]:
+        """By arm, what an answer says of a unit that meets it: made once, shared by all answers, changed by none."""
+        return {
+            arm.key: {"experiment": self.key, "variant": arm.key, "phase": self.phase, "in_holdout": is_held(self, arm)}
+            for arm in self.arms
+        }
 
 
 class Wishes(NamedTuple):
