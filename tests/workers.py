@@ -28,6 +28,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return sharing
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Workers must give a test the same name; gzip writes the second in which it was made."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) and not val.isascii() else None
+
+
 def _together(nodeid: str) -> str:
     """What goes to the same worker as this test."""
     return "what watches clocks" if nodeid.startswith(WATCH_CLOCKS) else _file(nodeid)
