@@ -13,15 +13,14 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from . import special
+from . import special, targeting
 from .lookups import Layer, Lookup, met, met_by_any
 from .plans import Plan
-from .rules import NO_WISHES, Arm, Rule, Wishes, is_held, window
+from .rules import NO_WISHES, SHARED, Arm, Rule, Wishes, is_held, window
 
 Assigned = list[tuple[Rule, Arm]]
 Group = Collection[Any]  # values
 NOTHING: Mapping[str, Any] = {}
-SHARED = frozenset({"item_id", "merchant_id"})  # one answer shows many of them: the caller hashes each
 
 
 def assign(rule: Rule, unit: Mapping[str, str]) -> Arm | None:
@@ -71,20 +70,26 @@ class Index:
     shared: tuple[Lookup, ...] = ()  # of items or merchants
     special: tuple[Lookup, ...] = ()  # what `special` decides, in the order of their keys
     known: Mapping[str, Lookup] = field(default_factory=dict, repr=False)  # all of them, by key
+    required: Mapping[str, Lookup] = field(default_factory=dict, repr=False)  # by some of them; of any scenario
 
     @classmethod
-    def of(cls, rules: Iterable[Rule]) -> "Index":
+    def of(
+        cls, rules: Iterable[Rule], groups: Mapping[str, Group] = NOTHING, others: Mapping[str, Rule] = NOTHING
+    ) -> "Index":
+        """`others` are those of all scenarios, which prerequisites may name."""
         kinds: dict[str, list[Lookup]] = {}
-        known = {rule.key: Lookup.of(rule) for rule in sorted(rules, key=lambda rule: rule.key)}
+        known = {rule.key: Lookup.of(rule, groups) for rule in sorted(rules, key=lambda rule: rule.key)}
+        required = special.required((one.rule for one in known.values()), others)
         for lookup in known.values():
             kinds.setdefault(_kind(lookup.rule), []).append(lookup)
         free, layered = kinds.pop("free", []), kinds.pop("layered", [])
         grouped = groupby(sorted(layered, key=_layer), key=_layer)
         layers = tuple(Layer.of(*names, tuple(held)) for names, held in grouped)
-        running = Plan((*free, *layered), lambda found: Ready.of(found, layers))
-        lasting = Plan(kinds.get("shipped", ()), Ready.of)
+        running = Plan((*free, *layered), lambda found: Ready.of(found, layers), groups)
+        lasting = Plan(kinds.get("shipped", ()), Ready.of, groups)
         several = {kind: tuple(found) for kind, found in kinds.items()}
-        return cls(tuple(free), layers, running, lasting, known=known, **several)
+        asked = {key: known.get(key) or Lookup.of(rule, groups) for key, rule in required.items()}
+        return cls(tuple(free), layers, running, lasting, known=known, required=asked, **several)
 
     def assign(
         self, unit: Mapping[str, str], attributes: Mapping[str, Any] = NOTHING, wishes: Wishes = NO_WISHES
@@ -155,14 +160,15 @@ class Published:
         for rule in known.values():
             for scenario in rule.scenarios:
                 here.setdefault(scenario, []).append(rule)
-        return cls(known, groups, {scenario: Index.of(here[scenario]) for scenario in sorted(here)})
+        held = {name: targeting.Group.of(values) for name, values in groups.items()}
+        return cls(known, held, {scenario: Index.of(here[scenario], held, known) for scenario in sorted(here)})
 
 
 def _kind(rule: Rule) -> str:
-    if special.is_special(rule):
-        return "special"
     if rule.unit in SHARED:
         return "shared"
+    if special.is_special(rule):
+        return "special"
     kinds = {"holdout": "holdouts", "shipped": "shipped", "switchback": "switchbacks", "interleaving": "interleaved"}
     return kinds.get(rule.type, "layered" if rule.layer else "free")
 

@@ -30,8 +30,8 @@ class Lookup(NamedTuple):
     further: tuple[Filter, ...]
 
     @classmethod
-    def of(cls, rule: Rule) -> "Lookup":
-        test = targeting.compiled(rule.condition) if rule.condition else None
+    def of(cls, rule: Rule, groups: Mapping[str, Any] = targeting.NO_GROUPS) -> "Lookup":
+        test = targeting.compiled(rule.condition, groups) if rule.condition else None
         given = tuple((rule, arm) for arm in rule.arms)
         return cls(
             rule,

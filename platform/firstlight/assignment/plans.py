@@ -52,11 +52,16 @@ class Posting(NamedTuple):
 class Plan(Generic[T]):
     """Rules in order, and what `ready` makes of those that a request may meet."""
 
-    def __init__(self, lookups: Iterable[Lookup], ready: Callable[[list[Lookup]], T]) -> None:
+    def __init__(
+        self,
+        lookups: Iterable[Lookup],
+        ready: Callable[[list[Lookup]], T],
+        groups: Mapping[str, Any] = targeting.NO_GROUPS,
+    ) -> None:
         kept = list(enumerate(lookups))
         needs = {place: list(needed(lookup.rule.condition)) for place, lookup in kept}
         spread = _spread(need for found in needs.values() for need in found)
-        self._ready = ready
+        self._ready, self._groups = ready, groups
         self._always: dict[int, Lookup] = {}
         self._postings: dict[str, Posting] = {}
         self._remembered: dict[tuple[str | frozenset[str] | None, ...], T] = {}
@@ -75,7 +80,7 @@ class Plan(Generic[T]):
             self._always[place] = lookup
             return
         posting = self._postings.setdefault(need.attribute, Posting(need.attribute, {}, {}))
-        rest = lookup._replace(test=targeting.compiled(need.rest) if need.rest else None)
+        rest = lookup._replace(test=targeting.compiled(need.rest, self._groups) if need.rest else None)
         for text in need.texts:
             posting.by_text.setdefault(text, {})[place] = rest
             if need.in_lists:

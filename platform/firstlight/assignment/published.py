@@ -5,17 +5,16 @@ must understand all of it: `decode` refuses a document that does not read back t
 says more than this release knows (a newer server) shows itself. Its name is the SHA-256 of its bytes.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from functools import cache
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
+from . import special, targeting
 from .index import Published
 from .rules import Rule
-
-GROUPS = ("$inGroup", "$notInGroup")
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -32,10 +31,12 @@ class Unreadable(ValueError):
 
 
 def document(published: Published, scenarios: Collection[str]) -> Document:
-    """What concerns these scenarios: their rules, without a word of others, and the groups that those name."""
+    """What concerns these scenarios: their rules, what those require, and the groups they name; no word of others."""
     here = frozenset(scenarios)
-    kept = [_within(rule, here) for _, rule in sorted(published.rules.items()) if not here.isdisjoint(rule.scenarios)]
-    named = {name for rule in kept for name in _named(rule.condition)}
+    seen = [rule for rule in published.rules.values() if not here.isdisjoint(rule.scenarios)]
+    needed = {**special.required(seen, published.rules), **{rule.key: rule for rule in seen}}
+    kept = [_within(rule, here) for _, rule in sorted(needed.items())]
+    named = {name for rule in kept for name in targeting.named(rule.condition)}
     groups = {name: _listed(published.groups[name]) for name in sorted(named) if name in published.groups}
     return Document(tuple(sorted(here)), tuple(kept), groups)
 
@@ -63,18 +64,6 @@ def digest(body: bytes) -> str:
 
 def _within(rule: Rule, scenarios: frozenset[str]) -> Rule:
     return msgspec.structs.replace(rule, scenarios=tuple(one for one in rule.scenarios if one in scenarios))
-
-
-def _named(condition: Any) -> Iterator[str]:
-    """Saved groups in a condition, however deep."""
-    if isinstance(condition, Mapping):
-        for key, value in condition.items():
-            if key in GROUPS and isinstance(value, str):
-                yield value
-            yield from _named(value)
-    elif isinstance(condition, list | tuple):
-        for one in condition:
-            yield from _named(one)
 
 
 def _listed(group: Collection[Any]) -> list[Any]:

@@ -2,5 +2,6 @@
 
 from .conditions import compiled, matches
 from .faults import faults
+from .groups import NO_GROUPS, Group, named
 
-__all__ = ["compiled", "faults", "matches"]
+__all__ = ["NO_GROUPS", "Group", "compiled", "faults", "matches", "named"]

@@ -4,7 +4,8 @@
 
 A condition is turned into functions once, so that a request only calls them. Values of different types are never equal
 and never ordered, a missing attribute is null, as in the SDKs. Regular expressions are RE2's: no pattern that anybody
-writes can make a request wait. Saved groups are not offered.
+writes can make a request wait. A saved group is named by its key: {"user_id": {"$inGroup": "testers"}}; one that is not
+known has no members.
 """
 
 import re
@@ -14,6 +15,8 @@ from typing import Any
 
 import re2
 
+from .groups import NO_GROUPS, Group, resolved
+
 Test = Callable[[Any], bool]
 NAMES: dict[type, str] = {str: "string", list: "array", dict: "object"}
 JOINS = ("$and", "$or", "$nor")
@@ -21,26 +24,30 @@ LONG = 40  # characters of a version that is not remembered
 _DIGITS = re.compile(r"[0-9]+\Z")
 
 
-def compiled(condition: Mapping[str, Any]) -> Test:
+def compiled(condition: Mapping[str, Any], groups: Mapping[str, Any] = NO_GROUPS) -> Test:
     """Of a condition without `faults`, as a test of {attribute: value}."""
+    return _compiled(resolved(condition, groups))
+
+
+def _compiled(condition: Mapping[str, Any]) -> Test:
     return _all([_entry(key, value) for key, value in condition.items()])
 
 
-def matches(condition: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
+def matches(condition: Mapping[str, Any], attributes: Mapping[str, Any], groups: Mapping[str, Any] = NO_GROUPS) -> bool:
     """Once; who asks often keeps what `compiled` gives.
 
     >>> matches({"app_version": {"$vgte": "5.2.0"}}, {"app_version": "5.10"})
     True
     """
-    return compiled(condition)(attributes)
+    return compiled(condition, groups)(attributes)
 
 
 def _entry(key: str, value: Any) -> Test:
     if key == "$not":
-        inner = compiled(value)
+        inner = _compiled(value)
         return lambda attributes: not inner(attributes)
     if key in JOINS:
-        return _joined(key, [compiled(one) for one in value])
+        return _joined(key, [_compiled(one) for one in value])
     path, test = key.split("."), _value(value)
     if len(path) == 1:
         return lambda attributes: test(attributes.get(key) if type(attributes) is dict else _at(attributes, path))
@@ -126,10 +133,6 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def _is_plain(a: Any) -> bool:
-    return not isinstance(a, list | dict)
-
-
 def _ordered(holds: Callable[[Any, Any], bool]) -> Callable[[Any], Test]:
     """Two numbers or two strings; strings by UTF-16 code units, as the SDKs of other languages order them."""
 
@@ -195,31 +198,41 @@ def regex(pattern: str, fold: bool) -> Any:
 
 def _among(*, fold: bool, found: bool) -> Callable[[Any], Test]:
     def operator(wanted: Any) -> Test:
-        keys = {_hashable(one, fold) for one in wanted if _is_plain(one)}
-        texts = frozenset(text for kind, text in keys if kind == "string")
+        group = Group(wanted, fold=True) if fold else Group.of(wanted)
+        texts, has = group.texts, group.has
 
         def test(given: Any) -> bool:
             if type(given) is str:
                 return ((given.lower() if fold else given) in texts) == found
             several = given if isinstance(given, list) else [given]
-            return any(_is_plain(one) and _hashable(one, fold) in keys for one in several) == found
+            return any(has(_folded(one) if fold else one) for one in several) == found
 
         return test
 
     return operator
 
 
-def _hashable(value: Any, fold: bool) -> tuple[str, Any]:
-    return kind(value), value.lower() if fold and isinstance(value, str) else value
+def _folded(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
-def _every(wanted: Any) -> Test:
-    tests = [_value(one) for one in wanted]
-    return lambda given: isinstance(given, list) and all(any(test(item) for item in given) for test in tests)
+def _every(*, fold: bool) -> Callable[[Any], Test]:
+    def operator(wanted: Any) -> Test:
+        tests = [_value(_folded(one) if fold else one) for one in wanted]
+
+        def test(given: Any) -> bool:
+            if not isinstance(given, list):
+                return False
+            items = [_folded(item) for item in given] if fold else given
+            return all(any(one(item) for item in items) for one in tests)
+
+        return test
+
+    return operator
 
 
 def _element(wanted: Any) -> Test:
-    test = _value(wanted) if is_operators(wanted) and not {*wanted} & {*JOINS} else compiled(wanted)
+    test = _value(wanted) if is_operators(wanted) and not {*wanted} & {*JOINS} else _compiled(wanted)
     return lambda given: isinstance(given, list) and any(test(item) for item in given if item is not None)
 
 
@@ -236,7 +249,9 @@ def _not(wanted: Any) -> Test:
 def _equals(wanted: Any) -> Test:
     if type(wanted) is str:
         return _value(wanted)
-    return lambda given: _is_plain(given) and _is_plain(wanted) and _same(given, wanted)
+    if isinstance(wanted, list | dict):
+        return lambda given: False
+    return lambda given: not isinstance(given, list | dict) and _same(given, wanted)
 
 
 def _differs(wanted: Any) -> Test:
@@ -267,7 +282,10 @@ OPERATORS: dict[str, Callable[[Any], Test]] = {
     "$notRegexi": _pattern(fold=True, found=False),
     "$exists": lambda wanted: lambda given: (given is not None) == bool(wanted),
     "$type": lambda wanted: lambda given: kind(given) == wanted,
-    "$all": _every,
+    "$inGroup": _among(fold=False, found=True),
+    "$notInGroup": _among(fold=False, found=False),
+    "$all": _every(fold=False),
+    "$alli": _every(fold=True),
     "$elemMatch": _element,
     "$size": _size_is,
     "$not": _not,

@@ -7,10 +7,11 @@ from typing import Any
 import re2
 
 from .conditions import JOINS, OPERATORS, is_operators, kind, regex
+from .groups import OPERATORS as GROUPS
 
 MOST_DEEP, MOST_CONDITIONS, MOST_VALUES, LONGEST_PATTERN = 10, 100, 1_000, 500
 TYPES = ("null", "boolean", "number", "string", "array", "object", "unknown")
-LISTS = frozenset({"$in", "$nin", "$ini", "$nini", "$all"})
+LISTS = frozenset({"$in", "$nin", "$ini", "$nini", "$all", "$alli"})
 PATTERNS = frozenset({"$regex", "$regexi", "$notRegex", "$notRegexi"})
 VERSIONS = frozenset({"$veq", "$vne", "$vlt", "$vlte", "$vgt", "$vgte"})
 ORDERS = frozenset({"$lt", "$lte", "$gt", "$gte"})
@@ -84,7 +85,9 @@ def _element_faults(name: str, wanted: Any, depth: int) -> Iterator[str]:
 def _operand_fault(operator: str, operand: Any) -> str | None:
     if operator in LISTS and not (isinstance(operand, list) and len(operand) <= MOST_VALUES):
         return f"takes a list of at most {MOST_VALUES} values."
-    if operator == "$all" and any(is_operators(one) for one in operand):
+    if operator in GROUPS and not (isinstance(operand, str) and operand):
+        return "takes the key of a saved group."
+    if operator in ("$all", "$alli") and any(is_operators(one) for one in operand):
         return "takes plain values."
     if operator in PATTERNS:
         return _pattern_fault(operand)
