@@ -1,11 +1,12 @@
 """What an answer says of experiments, by server and client alike. Wire names: docs/api.md. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from . import special, sticky
 from .index import Published
-from .rules import Arm, Rule
+from .rules import NO_WISHES, Arm, Rule, Wishes
 
 
 class Asked(Protocol):
@@ -21,20 +22,24 @@ class Asked(Protocol):
     def at(self) -> datetime: ...
     @property
     def attributes(self) -> Mapping[str, Any]: ...
+    @property
+    def wishes(self) -> Wishes: ...
 
 
 def decide(state: Published, asked: Asked, answer: dict[str, Any]) -> None:
     """Adds `experiments` and `parameters`, and the weights of an arm that brings its own, for the objectives.
 
     Where the caller does the rest itself, also `interleaving` (how to draft one list) and `shared_experiments` (the
-    rule by which each item or merchant finds its arm).
+    rule by which each item or merchant finds its arm). `sticky` is what the unit shall bring next time.
     """
     answer["experiments"], answer["parameters"] = [], {}
     if index := state.indexes.get(asked.scenario):
-        met = index.assign(asked.unit, asked.attributes)
+        met = index.assign(asked.unit, asked.attributes, asked.wishes)
         if index.switchbacks:
             met = [*met, *index.switched(asked.scenario, asked.at, asked.attributes)]
         _meet(met, answer)
+        if index.special or asked.wishes is not NO_WISHES:
+            _mark(met, asked, answer)
         if index.interleaved:
             answer["interleaving"] = [
                 _drafted(rule, asked.trace_id) for rule in index.mixed(asked.unit, asked.attributes)
@@ -55,6 +60,17 @@ def _meet(met: Iterable[tuple[Rule, Arm]], answer: dict[str, Any]) -> None:
         parameters.update(arm.parameters)
         if arm.objective_weights is not None:
             answer["_objective_weights"] = {"experiment": rule.key, "weights": arm.objective_weights}
+
+
+def _mark(met: Sequence[tuple[Rule, Arm]], asked: Asked, answer: dict[str, Any]) -> None:
+    """What was forced on the unit says so, for it is no part of what is found."""
+    forced = special.all_forced(met, asked.unit, asked.wishes)
+    if forced:
+        answer["experiments"] = [
+            {**one, "forced": True} if one["experiment"] in forced else one for one in answer["experiments"]
+        ]
+    if brought := sticky.documents(met, asked.unit, asked.wishes.sticky, forced):
+        answer["sticky"] = brought
 
 
 def _drafted(rule: Rule, trace_id: str) -> dict[str, Any]:

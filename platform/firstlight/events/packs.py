@@ -51,6 +51,7 @@ class Met(msgspec.Struct, frozen=True):
     experiment: str
     variant: str
     phase: int
+    forced: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -101,16 +102,23 @@ def line(event_id: str, decided: Decided) -> Line:
         scenario=answer.scenario,
         trace_id=answer.trace_id,
         snapshot=answer.snapshot,
-        assignments=[msgspec.structs.asdict(met) for met in answer.experiments],
+        assignments=[_assignment(met) for met in answer.experiments if not met.forced],
         discovery=answer.discovery,
         properties=_encoder.encode(properties(asked, answer)).decode(),
         **{name: key for name, key in asked["unit"].items() if key is not None},
     )
 
 
+def _assignment(met: Met) -> dict[str, Any]:
+    return {"experiment": met.experiment, "variant": met.variant, "phase": met.phase}
+
+
 def properties(asked: dict[str, Any], answer: Answer) -> dict[str, Any]:
     """All else that the answer depended on, so that it can be given again from the same snapshot."""
     told = {name: value for name, value in asked.items() if name not in APART}
+    # Apart from `assignments`, so that nobody who counts exposures meets an arm that was forced on a tester.
+    if forced := [_assignment(met) for met in answer.experiments if met.forced]:
+        told["forced_arms"] = forced
     eligible = {name: values for name, values in (asked.get("eligible") or {}).items() if values is not None}
     return {
         **UNSTATED,

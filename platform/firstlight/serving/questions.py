@@ -8,7 +8,9 @@ import msgspec
 import uuid_utils
 from msgspec import Meta
 
+from firstlight.assignment.rules import NO_WISHES, Wishes
 from firstlight.doors import problems
+from firstlight.serving import previews
 from firstlight.serving.wire import Refusal
 from firstlight.snapshots.sections import Request
 
@@ -48,6 +50,14 @@ class Eligible(_Strict):
     tags: Ids | None = None
 
 
+class Brought(_Strict):
+    """One document of GrowthBook's sticky buckets, as an earlier answer gave it."""
+
+    attributeName: Id  # noqa: N815 - the names are GrowthBook's
+    attributeValue: Id  # noqa: N815
+    assignments: Annotated[dict[str, Id], Meta(max_length=1_000)]
+
+
 class Asked(_Strict):
     """The body of POST /api/v1/allocations. Names: docs/api.md."""
 
@@ -61,6 +71,8 @@ class Asked(_Strict):
     eligible: Eligible | None = None
     propensities: bool = False
     log: bool = True
+    forced: Annotated[str, Meta(min_length=1, max_length=4_000)] | None = None
+    sticky: Annotated[dict[str, Brought], Meta(max_length=20)] = {}
 
 
 class AskedBatch(_Strict):
@@ -96,6 +108,7 @@ def parse(body: bytes, at: datetime) -> Question:
         exclude_items=frozenset(asked.exclude_items),
         eligible=_named(asked.eligible),
         propensities=asked.propensities,
+        wishes=_wishes(asked, at) if asked.forced or asked.sticky else NO_WISHES,
     )
     # A long one is mostly blanks, or fields named twice: what it says is bounded, the bytes are not.
     said = body if len(body) < LONG else _encoder.encode(asked)
@@ -118,6 +131,14 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 
 def unknown_scenario(scenario: str) -> Refusal:
     return _wrong("/scenario", f"There is no scenario “{scenario}”.")
+
+
+def _wishes(asked: Asked, at: datetime) -> Wishes:
+    try:
+        forced = previews.read(asked.forced, at) if asked.forced else {}
+    except previews.Invalid as error:
+        raise _wrong("/forced", str(error)) from error
+    return Wishes(forced, msgspec.to_builtins(asked.sticky))
 
 
 def _named(eligible: Eligible | None) -> dict[str, list[str]]:

@@ -117,7 +117,8 @@ def _logged(decision: Mapping[str, Any]) -> Json:
 
 def _answered(answer: Mapping[str, Any]) -> Json:
     """The same of an answer, as JSON brings it to the log."""
-    met = [{name: one[name] for name in ("experiment", "variant", "phase")} for one in answer["experiments"]]
+    counted = [one for one in answer["experiments"] if "forced" not in one]
+    met = [{name: one[name] for name in ("experiment", "variant", "phase")} for one in counted]
     told = {name: answer[name] for name in (*LOGGED, "discovery", "floors") if name in answer}
     return msgspec.json.decode(msgspec.json.encode({"assignments": met, **told}))  # type: ignore[no-any-return]
 

@@ -14,6 +14,8 @@ from typing import Any, Protocol, cast
 import msgspec
 from django.conf import settings
 
+from firstlight.assignment.rules import NO_WISHES, Wishes
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One question of the recommender, parsed and checked. Wire names: docs/api.md, POST /api/v1/allocations."""
@@ -27,6 +29,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     slots: int | None = None  # at most so many discovery slots
     exclude_items: frozenset[str] = frozenset()
     eligible: dict[str, list[str]] = {}  # {"category": ["dress"]}: what discovery may show
+    wishes: Wishes = NO_WISHES  # arms that a preview link forces, and those that the unit brings along
     propensities: bool = False  # count those of a filtered slate now, not in the decision log
 
 

@@ -10,6 +10,8 @@ from uuid import UUID
 
 import msgspec
 
+from .assignment.rules import NO_WISHES, Wishes
+
 _encode = msgspec.json.Encoder().encode
 
 # What only this moment says: yesterday's good answer to the same question is one without them.
@@ -52,6 +54,7 @@ class Local(msgspec.Struct, frozen=True):
     trace_id: str
     at: datetime
     attributes: Mapping[str, Any]
+    wishes: Wishes = NO_WISHES
 
 
 def trace_id() -> str:
