@@ -69,13 +69,18 @@ def decide(state: State, request: Request, answer: dict[str, Any]) -> None:
 
     Propensities under a filter stay null unless the request asks for them; see `complete`. A later campaign of the page
     never repeats an item of an earlier one: to it, that is part of the filter, and its propensities are those given the
-    earlier slates.
+    earlier slates. `floors` says how often each campaign that this unit sees draws a slot at random.
     """
     discovery: list[dict[str, Any]] = []
+    floors: dict[str, float] = {}
     for turn in turns(state, request, answer, discovery):
         discovery.extend(filled(turn, request))
+        if turn.table is not None:
+            floors[turn.running.campaign] = turn.table.floor
     discovery.sort(key=_position)
     answer["discovery"] = discovery
+    if floors:
+        answer["floors"] = floors
 
 
 def filled(turn: Turn, request: Request) -> list[dict[str, Any]]:

@@ -144,6 +144,7 @@ class Allocation(msgspec.Struct):
     parameters: dict[str, Any]
     objectives: InForce | None
     discovery: list[Discovered]
+    floors: dict[str, float] | msgspec.UnsetType = msgspec.UNSET  # by campaign, of those that this unit sees
     interleaving: list[Interleaved] | msgspec.UnsetType = msgspec.UNSET  # where rankers are interleaved here
     shared_experiments: list[Shared] | msgspec.UnsetType = msgspec.UNSET  # where items or merchants are randomised
 

@@ -65,6 +65,7 @@ class Answer(msgspec.Struct, frozen=True):
     parameters: msgspec.Raw
     objectives: msgspec.Raw
     discovery: list[dict[str, Any]]
+    floors: dict[str, float] = {}
 
 
 _batches = msgspec.msgpack.Decoder(list[Decided])
@@ -128,4 +129,5 @@ def properties(asked: dict[str, Any], answer: Answer) -> dict[str, Any]:
         "parameters": answer.parameters,
         "objectives": answer.objectives,
         "journey_stage": answer.journey_stage,
+        "floors": answer.floors,
     }

@@ -101,7 +101,7 @@ def asked(trace_id: str, decision: Mapping[str, Any]) -> Request:
 def compared(decision: Mapping[str, Any], answer: Mapping[str, Any], snapshot: int) -> Replay:
     logged, replayed = _logged(decision), _answered(answer)
     open_ones = sum(slot.get("propensity") is None for slot in logged["discovery"])
-    found = list(_differences("", logged, replayed))
+    found = list(_differences("", logged, {name: replayed.get(name) for name in logged}))
     return Replay(snapshot, tuple(found[:MOST_DIFFERENCES]), open_ones)
 
 
@@ -111,7 +111,7 @@ def _logged(decision: Mapping[str, Any]) -> Json:
         "assignments": decision.get("assignments") or [],
         "discovery": decision.get("discovery") or [],
         **{name: told.get(name, nothing) for name, nothing in LOGGED.items()},
-        **({"floors": told["floors"]} if "floors" in told else {}),
+        **({"floors": told["floors"]} if "floors" in told else {}),  # an older release did not tell
     }
 
 
@@ -120,7 +120,7 @@ def _answered(answer: Mapping[str, Any]) -> Json:
     counted = [one for one in answer["experiments"] if "forced" not in one]
     met = [{name: one[name] for name in ("experiment", "variant", "phase")} for one in counted]
     told = {name: answer[name] for name in (*LOGGED, "discovery", "floors") if name in answer}
-    return msgspec.json.decode(msgspec.json.encode({"assignments": met, **told}))  # type: ignore[no-any-return]
+    return msgspec.json.decode(msgspec.json.encode({"assignments": met, "floors": {}, **told}))  # type: ignore[no-any-return]
 
 
 def _differences(pointer: str, logged: Any, replayed: Any) -> Iterator[Difference]:

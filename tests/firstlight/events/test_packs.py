@@ -29,6 +29,7 @@ ANSWER: dict[str, Any] = {
     "discovery": [
         {"position": 3, "item_id": "i", "campaign": "c", "table": 5, "row": 8, "propensity": 0.25, "source": "table"}
     ],
+    "floors": {"c": 0.05},
 }
 UNIT = {"unit": {"user_id": "u", "item_id": "i"}, "scenario": "home_feed"}
 
@@ -89,6 +90,7 @@ def test_properties_hold_what_is_needed_to_decide_again() -> None:
         "parameters": ANSWER["parameters"],
         "objectives": ANSWER["objectives"],
         "journey_stage": "browsing",
+        "floors": {"c": 0.05},
     }
     assert '"size":1.0' in told, "numbers stay what they were"
 
