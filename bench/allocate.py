@@ -1,15 +1,20 @@
 """Allocations per second: 50 live experiments with targeting, a campaign of 1,000 items in 5 slots, keys, decision log.
 
-16 keep-alive connections from a load generator on the same machine. The reference is a DRF view that does the same work
-(bench/reference.py), on the same server, loaded the same way.
+16 keep-alive connections from a load generator on the same machine. Two references run beside it on the same server and
+are loaded in turns, so that whatever else the machine does meets all three: a constant body of the same size,
+which is what server and load generator cost by themselves, and a DRF view that does the same work (bench/reference.py).
 """
 
 import json
+import os
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -32,18 +37,37 @@ TARGETING: tuple[dict[str, Any], ...] = (
     {"$or": [{"platform": "ios"}, {"platform": "android", "app_version": {"$vgte": "4.9"}}]},
     {"platform": {"$ne": "web"}, "country": {"$nin": ["US"]}},
 )
-WARM, SECONDS = 2.0, 10.0
+WARM, SECONDS, ROUNDS = 2.0, 4.0, 3
 
 
 def run() -> None:
     with stack.database():
-        requests = [request(unit, secret) for secret in [prepare()] for unit in range(UNITS)]
-        with stack.web(ready="/readyz") as address:
-            ours = measure(address, requests)
-        check_logged(ours)
-        with stack.web("bench.reference_wsgi:application") as address:
-            theirs = measure(address, requests)
-    stack.line("allocate", told(ours), f"DRF view {told(theirs)}", ours.rate / theirs.rate)
+        secret = prepare()
+        compare("allocate", [request(unit, secret) for unit in range(UNITS)])
+
+
+def compare(name: str, requests: list[bytes]) -> None:
+    """Ours beside the references; the middle one of the rounds of each."""
+    with ExitStack() as running:
+        ours = running.enter_context(stack.web(ready="/readyz"))
+        size = len(answer(ours, requests[0]))
+        constant = running.enter_context(stack.web("bench.constant_wsgi:application", CONSTANT_BODY=str(size)))
+        drf = running.enter_context(stack.web("bench.reference_wsgi:application"))
+        for address in (ours, constant, drf):
+            measure(address, requests, WARM)
+        logged_before = logged()
+        rounds = [[measure(address, requests, SECONDS) for address in (ours, constant, drf)] for _ in range(ROUNDS)]
+        check_logged(logged_before, rounds)
+    mine, bare, theirs = (
+        sorted(one, key=lambda measured: measured.rate)[ROUNDS // 2] for one in zip(*rounds, strict=True)
+    )
+    stack.line(name, told(mine), f"a constant body of {size:,} bytes {told(bare)}", mine.rate / bare.rate)
+    stack.line(name, told(mine), f"DRF view {told(theirs)}", mine.rate / theirs.rate)
+    print(f"{'':<10} load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
+
+
+def middle(measured: Sequence[Measured]) -> Measured:
+    return sorted(measured, key=lambda one: one.rate)[len(measured) // 2]
 
 
 def prepare() -> str:
@@ -95,23 +119,32 @@ def request(unit: int, secret: str) -> bytes:
     return head.encode() + body
 
 
-def measure(address: str, requests: list[bytes]) -> Measured:
+def measure(address: str, requests: list[bytes], seconds: float) -> Measured:
     netloc = urlsplit(address)
-    host, port = netloc.hostname or "", netloc.port or 0
-    load(host, port, requests, seconds=WARM)
-    return load(host, port, requests, seconds=SECONDS)
+    return load(netloc.hostname or "", netloc.port or 0, requests, seconds=seconds)
 
 
-def check_logged(measured: Measured) -> None:
+def answer(address: str, whole: bytes) -> bytes:
+    """The body that this request is answered with."""
+    head, _, body = whole.partition(b"\r\n\r\n")
+    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    return httpx.post(f"{address}/api/v1/allocations", content=body, headers=headers).raise_for_status().content
+
+
+def logged() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(sum(n_events), 0) FROM events_inbox")
+        return int(cursor.fetchone()[0])
+
+
+def check_logged(before: int, rounds: list[list[Measured]]) -> None:
     """A figure counts only if its decisions are in the inbox, in full."""
+    wanted = before + sum(ours.requests + drf.requests for ours, _, drf in rounds)
     for _ in range(100):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT coalesce(sum(n_events), 0) FROM events_inbox")
-            (logged,) = cursor.fetchone()
-        if logged >= measured.requests:
+        if logged() >= wanted:
             return
         time.sleep(0.1)
-    raise RuntimeError(f"{measured.requests} answers, {logged} decisions in the inbox")
+    raise RuntimeError(f"{wanted} decisions given, {logged()} in the inbox")
 
 
 def told(measured: Measured) -> str:

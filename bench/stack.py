@@ -30,15 +30,17 @@ def database() -> Iterator[None]:
 
 
 @contextmanager
-def web(application: str = "firstlight.wsgi:application", *, ready: str = "/healthz") -> Iterator[str]:
+def web(
+    application: str = "firstlight.wsgi:application", *, ready: str = "/healthz", **environment: str
+) -> Iterator[str]:
     """A WSGI application as `make up` serves it (granian, 2 workers); gives its address."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     serve = ("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "2")
     program = processes.Program("web", (sys.executable, *serve, application))
-    environment = {"PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}"}
-    with processes.running([program], environment=environment, logs=Path(settings.VAR_DIR) / "log") as children:
+    known = {"PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}", **environment}
+    with processes.running([program], environment=known, logs=Path(settings.VAR_DIR) / "log") as children:
         address = f"http://127.0.0.1:{port}"
         _wait(address + ready, children)
         yield address
