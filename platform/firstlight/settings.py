@@ -65,6 +65,7 @@ INSTALLED_APPS = [
     "firstlight.objectives",
     "firstlight.snapshots",
     "firstlight.serving",
+    "firstlight.tracing",
     "firstlight.demo",
     "experiments",
     "bandits",
@@ -78,6 +79,8 @@ SNAPSHOT_SECTIONS = [
     "firstlight.objectives.section",
     "bandits.section",
 ]
+
+SNAPSHOT_KEY = env.text("SNAPSHOT_KEY", "")  # signs versions; empty: a key made of SECRET_KEY does
 
 # Called after the commit of every change that the audit trail records: what is changed is published.
 AFTER_CHANGE = "firstlight.snapshots.publication.publish"

@@ -11,11 +11,11 @@ from bandits import api as bandits
 from experiments import api as experiments
 from firstlight.catalog import api as catalog
 from firstlight.doors import refusals
-from firstlight.events import api as events
 from firstlight.exports import api as exports
 from firstlight.metrics import api as metrics
 from firstlight.notices import api as notices
 from firstlight.objectives import api as objectives
+from firstlight.tracing import api as tracing
 
 LIST: dict[str, Any] = {"get": "list", "put": "update"}
 ONE: dict[str, Any] = {"get": "retrieve", "put": "update"}
@@ -37,7 +37,7 @@ v1: list[URLPattern | URLResolver] = [
     path("rates/", metrics.CurrencyRates.as_view(LIST)),
     path("objectives/", objectives.Objectives.as_view({"get": "list"})),
     path("objectives/<str:scenario>/", objectives.Objectives.as_view(ONE)),
-    path("traces/<str:trace_id>/", events.TraceView.as_view()),
+    path("traces/<str:trace_id>/", tracing.TraceView.as_view()),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

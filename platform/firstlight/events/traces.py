@@ -3,6 +3,7 @@
 Most stands in the lake; what came seconds ago still waits in the inbox, and is read there.
 """
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import msgspec
 from firstlight.events import pending
 from firstlight.kernel.windows import Window
 from firstlight.lake import engine
+from firstlight.lake.models import Batch
 
 BEFORE, AFTER = timedelta(days=1), timedelta(days=7)  # clocks of senders differ; clicks and orders come later
 MOST_EVENTS = 1_000
@@ -28,6 +30,7 @@ class Trace(NamedTuple):
     searched: Window
     again: tuple[Row, ...] = ()  # decisions that were made later under the same trace
     waiting: frozenset[str] = frozenset()  # ids of events that are not in the lake yet
+    arrived: Mapping[str, datetime] = {}  # by id: when the batch was drawn up that brought it
     is_cut: bool = False  # there are more events
 
     @property
@@ -52,8 +55,15 @@ def find(trace_id: str, *, at: datetime) -> Trace:
         searched=window,
         again=tuple(decisions[1:]),
         waiting=frozenset(row["event_id"] for row in fresh),
+        arrived=_arrived(kept),
         is_cut=len(rows) > MOST_EVENTS,
     )
+
+
+def _arrived(rows: Iterable[Row]) -> dict[str, datetime]:
+    """Of a batch that the ledger does not know (a restored lake) nothing is said."""
+    by_batch = dict(Batch.objects.filter(number__in={row["batch"] for row in rows}).values_list("number", "drawn_at"))
+    return {row["event_id"]: by_batch[row["batch"]] for row in rows if row["batch"] in by_batch}
 
 
 def sample(window: Window, most: int, *, scenario: str = "") -> list[tuple[str, Row]]:
