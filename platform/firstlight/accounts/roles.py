@@ -9,16 +9,19 @@ EVERYTHING = (
     "catalog.scenario catalog.item catalog.merchant catalog.category metrics.metric metrics.scenariomeasure "
     "metrics.metricversion metrics.rate "
     "objectives.weights experiments.layer experiments.experiment experiments.arm experiments.experimentmetric "
-    "experiments.furtherlayer experiments.rampstage experiments.phase experiments.claim experiments.comment "
+    "experiments.furtherlayer experiments.rampstage experiments.prerequisite experiments.savedgroup "
+    "experiments.phase experiments.claim experiments.comment "
     "experiments.look bandits.campaign bandits.posterior bandits.drawtable bandits.ledger "
-    "bandits.outcome bandits.campaignlook bandits.simulation lake.batch snapshots.version notices.notice"
+    "bandits.outcome bandits.campaignlook bandits.simulation lake.batch snapshots.version snapshots.hold notices.notice"
 )
 PLANS = (
     "catalog.scenario metrics.metric objectives.weights experiments.layer experiments.experiment experiments.arm "
-    "experiments.experimentmetric experiments.furtherlayer experiments.rampstage bandits.campaign"
+    "experiments.experimentmetric experiments.furtherlayer experiments.rampstage experiments.prerequisite "
+    "experiments.savedgroup bandits.campaign"
 )
 OWN = "notices.subscription"  # everybody's own, and nobody else's
 OUT = "exports.job"  # data that leaves the house
+BACK = "snapshots.hold"  # returning to an earlier state, and lifting that
 SAY = "experiments.comment"  # stands as it was said: nobody changes or deletes it
 SHELVES = "catalog.scenario catalog.item catalog.merchant catalog.category"
 
@@ -26,10 +29,11 @@ MAY: dict[Role, dict[str, str]] = {  # {verbs: models}
     # plans, starts, stops and decides
     Role.PRODUCT_MANAGER: {
         "view": f"{EVERYTHING} {OWN} {OUT} accounts.auditentry",
-        "add change": f"{PLANS} {SHELVES} metrics.rate {OWN} {OUT}",
+        "add change": f"{PLANS} {SHELVES} metrics.rate {OWN} {OUT} {BACK}",
         "add": SAY,
         # lines of a draft
-        "delete": f"experiments.arm experiments.experimentmetric experiments.furtherlayer experiments.rampstage {OWN}",
+        "delete": "experiments.arm experiments.experimentmetric experiments.furtherlayer experiments.rampstage "
+        f"experiments.prerequisite experiments.savedgroup {OWN}",
     },
     # reads all and defines what is measured
     Role.ANALYST: {
@@ -42,8 +46,8 @@ MAY: dict[Role, dict[str, str]] = {  # {verbs: models}
     # keeps it running: keys and catalogue, and may start and stop what others planned
     Role.OPERATOR: {
         "view": f"{EVERYTHING} {OWN} accounts.auditentry accounts.apikey notices.webhook notices.delivery",
-        "add": f"accounts.apikey notices.webhook {SHELVES} {OWN} {SAY}",
-        "change": f"accounts.apikey notices.webhook {SHELVES} {OWN} experiments.experiment bandits.campaign",
+        "add": f"accounts.apikey notices.webhook {SHELVES} {OWN} {SAY} {BACK}",
+        "change": f"accounts.apikey notices.webhook {SHELVES} {OWN} {BACK} experiments.experiment bandits.campaign",
         "delete": OWN,
     },
     Role.VIEWER: {"view": f"{EVERYTHING} {OWN}", "add change delete": OWN},

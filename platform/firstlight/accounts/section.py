@@ -9,6 +9,7 @@ from firstlight.accounts.keys import HeldKey
 from firstlight.accounts.models import ApiKey
 
 name = "keys"
+goes_on = True  # also while a person holds serving at an earlier state: a revoked key stays revoked
 
 
 def compile(at: datetime) -> dict[str, bytes]:

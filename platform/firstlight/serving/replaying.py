@@ -18,7 +18,8 @@ from firstlight.lake.schema import UNITS
 from firstlight.serving import allocations, questions
 from firstlight.serving.wire import Refusal
 from firstlight.snapshots import memory
-from firstlight.snapshots.memory import Damaged, Held, NoSnapshot
+from firstlight.snapshots.lists import Damaged
+from firstlight.snapshots.memory import Held, NoSnapshot
 from firstlight.snapshots.models import Part, Version
 from firstlight.snapshots.sections import Request, deciders
 
@@ -143,11 +144,11 @@ def _loaded(number: int, before: Held | None) -> Held | Withheld:
     version = Version.objects.filter(number=number).first()
     if version is None:
         return Withheld(Reason.NO_SNAPSHOT)
-    parts = {name: version.parts.get(name, {}) for name, _ in deciders()}
-    known = before.loaded if before else {}
-    missing = {d for name, named in parts.items() for d in named.values() if (name, d) not in known}
-    payloads = Part.objects.filter(digest__in=missing).values_list("digest", "payload")
     try:
+        parts = {name: version.parts.get(name, {}) for name, _ in deciders()}
+        known = before.loaded if before else {}
+        missing = {d for name, named in parts.items() for d in named.values() if (name, d) not in known}
+        payloads = Part.objects.filter(digest__in=missing).values_list("digest", "payload")
         return memory.renewed(
             before, version.number, version.created_at, parts, {digest: bytes(payload) for digest, payload in payloads}
         )

@@ -1,7 +1,8 @@
 """What a web process holds: the newest version that is whole, swapped in one step, kept when the database is away.
 
-A thread asks twice a second whether there is a newer one, on a connection of its own, so that serving depends on no
-pool of Django's and no request ever waits for a database.
+A thread is told by the database of every new version and asks twice a second all the same, on a connection of its own,
+so that serving depends on no pool of Django's and no request ever waits for a database. What is not signed, or not what
+its digests say, is refused.
 """
 
 import os
@@ -10,16 +11,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
 
-import psycopg
 import structlog
-from django.conf import settings
 
-from firstlight.snapshots.sections import Section, sections
+from firstlight.snapshots import arrivals, lists
+from firstlight.snapshots.lists import Damaged
+from firstlight.snapshots.sections import sections
 
-POLL = 0.5  # seconds between two looks; a change must be seen everywhere within 2
+POLL = 0.5  # seconds between two looks where no notice comes; a change must be seen everywhere within 2
+SPARE = 5  # versions that a process which has none yet tries, newest first
 SILENCE = 60.0  # seconds between two log lines about the same trouble
 
 log = structlog.get_logger(__name__)
@@ -31,10 +32,6 @@ class NoSnapshot(Exception):
     """This process has not seen a version yet."""
 
 
-class Damaged(Exception):
-    """A version that names a part which is missing or is not what its digest says."""
-
-
 @dataclass(frozen=True, slots=True)
 class Held:
     """One version, ready for use."""
@@ -44,6 +41,7 @@ class Held:
     parts: Parts
     loaded: Mapping[tuple[str, str], Any] = field(repr=False)  # {(section, digest): part}
     states: Mapping[str, Any] = field(repr=False)  # {section: what its `decide` reads}
+    returns_to: int | None = None  # number of the earlier version whose state this is, by a person's decision
 
     def state(self, section: str) -> Any:
         return self.states[section]
@@ -91,7 +89,13 @@ def forget() -> None:
 
 
 def renewed(
-    before: Held | None, number: int, published_at: datetime, parts: Parts, payloads: Mapping[str, bytes]
+    before: Held | None,
+    number: int,
+    published_at: datetime,
+    parts: Parts,
+    payloads: Mapping[str, bytes],
+    *,
+    returns_to: int | None = None,
 ) -> Held:
     """The next version; what did not change since `before` is taken over as it is. Raises `Damaged`.
 
@@ -104,23 +108,14 @@ def renewed(
         names = parts.get(section.name, {})
         for digest in names.values():
             key = (section.name, digest)
-            loaded[key] = known[key] if key in known else _load(section, digest, payloads)
+            loaded[key] = known[key] if key in known else section.load(lists.proven(digest, payloads.get(digest)))
         unchanged = before is not None and before.parts.get(section.name) == names
         states[section.name] = (
             before.states[section.name]
             if before and unchanged and section.name in before.states
             else section.gather({name: loaded[section.name, digest] for name, digest in names.items()})
         )
-    return Held(number, published_at, parts, loaded, states)
-
-
-def _load(section: Section, digest: str, payloads: Mapping[str, bytes]) -> Any:
-    payload = payloads.get(digest)
-    if payload is None:
-        raise Damaged(f"part {digest} of section {section.name} is missing")
-    if sha256(payload).hexdigest() != digest:
-        raise Damaged(f"part {digest} of section {section.name} is not what was published")
-    return section.load(payload)
+    return Held(number, published_at, parts, loaded, states, returns_to)
 
 
 def _missing(before: Held | None, parts: Parts) -> list[str]:
@@ -137,7 +132,8 @@ class _Watch:
     def __init__(self) -> None:
         self.held: Held | None = None
         self.checked_at = float("-inf")  # of time.monotonic
-        self._connection: psycopg.Connection[Any] | None = None
+        self._source = arrivals.Source()
+        self._lists: dict[str, lists.Names] = {}  # of what is held
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._looking = threading.Lock()
@@ -151,9 +147,10 @@ class _Watch:
 
     def stop(self) -> None:
         self._stopped.set()
+        self._source.wake()
         if self._thread is not None:
             self._thread.join()
-        self._disconnect()
+        self._source.close()
 
     def look(self) -> None:
         """Take over the newest version if it is another one than is held."""
@@ -161,25 +158,32 @@ class _Watch:
             try:
                 self._renew()
             except Exception:
-                self._disconnect()
+                self._source.disconnect()
                 raise
             self.checked_at = time.monotonic()
 
     def _renew(self) -> None:
-        connection = self._connected()
-        # “Another”, not “a later” one: after a restored backup the newest has a lower number.
-        row = connection.execute(
-            "SELECT number, created_at, parts FROM snapshots_version"
-            " WHERE number = (SELECT max(number) FROM snapshots_version) AND number <> %s",
-            [self.held.number if self.held else 0],
-        ).fetchone()
-        if row is None:
-            return
-        number, published_at, parts = row
-        payloads = connection.execute(
-            "SELECT digest, payload FROM snapshots_part WHERE digest = ANY(%s)", [_missing(self.held, parts)]
-        ).fetchall()
-        self.held = renewed(self.held, number, published_at, parts, dict(payloads))
+        """One that is damaged is refused; a process that has none yet takes the newest that is not."""
+        faults: list[Damaged] = []
+        for arrived in self._source.newest(self.held.number if self.held else 0, 1 if self.held else SPARE):
+            try:
+                self._take(arrived)
+                break
+            except Damaged as error:
+                faults.append(error)
+        if faults:
+            raise faults[0]
+
+    def _take(self, arrived: arrivals.Arrived) -> None:
+        arrived.check()
+        wanted = {digest for of in arrived.lists.values() for digest in of}
+        unread = wanted - self._lists.keys()
+        read = lists.read(unread, self._source.payloads(unread))
+        known = {digest: self._lists.get(digest) or read[digest] for digest in wanted}
+        parts = lists.gathered(arrived.lists, known)
+        payloads = self._source.payloads(_missing(self.held, parts))
+        self.held = renewed(self.held, arrived.number, arrived.at, parts, payloads, returns_to=arrived.returns_to)
+        self._lists = known
 
     def try_to_look(self) -> None:
         try:
@@ -188,33 +192,16 @@ class _Watch:
             self._say(error)
 
     def _run(self, stopped: threading.Event) -> None:
-        while not stopped.wait(POLL):
+        self._source.wait(POLL)
+        while not stopped.is_set():
             self.try_to_look()
+            self._source.wait(POLL)
 
     def _say(self, error: Exception) -> None:
         if time.monotonic() - self._said_at > SILENCE:
             self._said_at = time.monotonic()
             held = self.held.number if self.held else None
             log.error("snapshot not renewed", reason=f"{type(error).__name__}: {error}".strip(), serving=held)
-
-    def _connected(self) -> psycopg.Connection[Any]:
-        if self._connection is None:
-            self._connection = psycopg.connect(**_address(), autocommit=True)
-        return self._connection
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-
-def _address() -> dict[str, Any]:
-    """Django's database in libpq's words, with limits that notice a dead server or network within seconds."""
-    database = settings.DATABASES["default"]
-    named = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
-    given = {libpq: database[django] for libpq, django in named.items() if database.get(django)}
-    limits = {"tcp_user_timeout": 3000, "keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 2}
-    return {**limits, **database.get("OPTIONS", {}), **given, "connect_timeout": 2, "application_name": "snapshots"}
 
 
 _watch = _Watch()

@@ -1,57 +1,140 @@
-"""From the ORM to a version: compile every section, store what is new, number it when anything differs."""
+"""From the ORM to a version: compile every section, store what is new, number and sign it when anything differs."""
 
-from datetime import timedelta
-from hashlib import sha256
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.utils import timezone
 
 from firstlight.postgres import locks
-from firstlight.snapshots.models import Part, Version
-from firstlight.snapshots.sections import Payload, sections
+from firstlight.snapshots import lists, signing
+from firstlight.snapshots.arrivals import CHANNEL
+from firstlight.snapshots.models import Hold, Part, Version
+from firstlight.snapshots.sections import Payload, Section, sections
 
 KEEP = timedelta(days=30)  # a logged decision can be replayed from its version for as long
+MOST_AT_ONCE, MOST_BYTES = 1_000, 8 * 2**20  # parts in one statement: a draw table is megabytes, an experiment is not
+
+Named = Mapping[str, Mapping[str, str]]  # {section: {name: digest}}
+
+
+class Standing(NamedTuple):
+    """What was there before, and is stored."""
+
+    newest: Version | None
+    parts: Named
+    digests: set[str]
+
+    @classmethod
+    def of(cls, newest: Version | None) -> "Standing":
+        """Of a damaged version nothing counts as stored, so that all of it is written again."""
+        try:
+            parts = newest.parts if newest else {}
+        except lists.Damaged:
+            return cls(newest, {}, set())
+        named = {digest for of in parts.values() for digest in of.values()}
+        named.update(digest for of in (newest.lists if newest else {}).values() for digest in of)
+        return cls(newest, parts, set(Part.objects.filter(digest__in=named).values_list("digest", flat=True)))
 
 
 @transaction.atomic
 def publish() -> int:
     """Number of the version that tells the present state: the newest one when nothing changed since.
 
+    While a hold stands, what decides stays as it was then; only what may be asked (keys) goes on.
     Publishers take turns, so numbers become visible in their order and none is skipped by a reader.
     """
     locks.wait_in_transaction("snapshots")
-    at, newest = timezone.now(), Version.objects.first()
-    stored = _stored(newest)
-    parts: dict[str, dict[str, str]] = {}
-    for section in sections():
-        known = newest.parts.get(section.name, {}) if newest else {}
-        parts[section.name] = {
-            name: known[name] if callable(payload) and known.get(name) in stored else _kept(payload, stored)
-            for name, payload in section.compile(at).items()
-        }
-    if newest is not None and newest.parts == parts:
+    at, before = timezone.now(), Standing.of(Version.objects.first())
+    hold = Hold.objects.filter(lifted_at=None).first()
+    kept = before.newest.parts if hold and before.newest else {}  # raises where there is nothing sound to hold
+    parts = {
+        section.name: kept.get(section.name, {}) if hold and is_held(section) else _compiled(section, at, before)
+        for section in sections()
+    }
+    return number(parts, before, at, returns_to=hold.returns_to if hold else None)
+
+
+def number(parts: Named, before: Standing, at: datetime, *, returns_to: int | None) -> int:
+    """That of the version which has these parts: the newest, if it says the same and its signature holds."""
+    dealt = {section: lists.dealt(of) for section, of in parts.items()}
+    _store({digest: payload for of in dealt.values() for digest, payload in of.items()}.items(), before.digests)
+    named, newest = {section: [*of] for section, of in dealt.items()}, before.newest
+    if newest and (newest.lists, newest.returns_to) == (named, returns_to) and is_signed(newest):
         return newest.number
-    return Version.objects.create(parts=parts).number
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval(pg_get_serial_sequence('snapshots_version', 'number'))")
+        (next_one,) = cursor.fetchone()
+        signature = signing.signature(next_one, at, named, returns_to)
+        Version.objects.create(number=next_one, created_at=at, lists=named, returns_to=returns_to, signature=signature)
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(next_one)])
+    return int(next_one)
 
 
-def digest_of(payload: bytes) -> str:
-    return sha256(payload).hexdigest()
+def is_whole(version: Version) -> bool:
+    """Whether every list and part of it is there and is what its digest says."""
+    named = {digest for of in version.lists.values() for digest in of}
+    named |= {digest for of in version.parts.values() for digest in of.values()}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM snapshots_part WHERE digest = ANY(%s) AND encode(sha256(payload), 'hex') = digest",
+            [[*named]],
+        )
+        return bool(cursor.fetchone()[0] == len(named))
 
 
-def _stored(newest: Version | None) -> set[str]:
-    """Digests of the newest version's parts that are there."""
-    digests = [digest for of in newest.parts.values() for digest in of.values()] if newest else []
-    return set(Part.objects.filter(digest__in=digests).values_list("digest", flat=True))
+def is_held(section: Section) -> bool:
+    return not getattr(section, "goes_on", False)
 
 
-def _kept(payload: Payload, stored: set[str]) -> str:
-    """The digest of a part, which is stored if it was missing: one at a time, for a draw table is megabytes."""
-    content = payload() if callable(payload) else payload
-    digest = digest_of(content)
-    if digest not in stored and not Part.objects.filter(digest=digest).exists():
-        Part.objects.create(digest=digest, payload=content)
-    stored.add(digest)
-    return digest
+def is_signed(version: Version) -> bool:
+    """Not after the key was changed: then the same state is signed anew."""
+    told = version.number, version.created_at, version.lists, version.returns_to
+    return signing.is_signed(version.signature, *told)
+
+
+def _compiled(section: Section, at: datetime, before: Standing) -> dict[str, str]:
+    """The digests of its parts, which are stored."""
+    known = before.parts.get(section.name, {})
+    names: dict[str, str] = {}
+
+    def made() -> Iterator[tuple[str, bytes]]:
+        for name, payload in section.compile(at).items():
+            if callable(payload) and known.get(name) in before.digests:
+                names[name] = known[name]
+                continue
+            content = _content(payload)
+            names[name] = lists.digest_of(content)
+            yield names[name], content
+
+    _store(made(), before.digests)
+    return names
+
+
+def _content(payload: Payload) -> bytes:
+    return payload() if callable(payload) else payload
+
+
+def _store(payloads: Iterable[tuple[str, bytes]], stored: set[str]) -> None:
+    """Those that are not stored yet, a statement for many small ones."""
+    waiting: list[Part] = []
+    size = 0
+    for digest, content in payloads:
+        if digest in stored:
+            continue
+        stored.add(digest)
+        waiting.append(Part(digest=digest, payload=content))
+        size += len(content)
+        if len(waiting) == MOST_AT_ONCE or size >= MOST_BYTES:
+            _write(waiting)
+            waiting, size = [], 0
+    _write(waiting)
+
+
+def _write(waiting: list[Part]) -> None:
+    """A row of this digest that is there all the same says something else: it is mended."""
+    Part.objects.bulk_create(waiting, update_conflicts=True, unique_fields=["digest"], update_fields=["payload"])
 
 
 @transaction.atomic
@@ -65,9 +148,17 @@ def forget_old() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            DELETE FROM snapshots_part WHERE NOT EXISTS (
-                SELECT FROM snapshots_version v, jsonb_each(v.parts) s, jsonb_each_text(s.value) p
-                WHERE p.value = snapshots_part.digest)
+            WITH listed AS (
+                SELECT DISTINCT l.value AS digest
+                FROM snapshots_version v, jsonb_each(v.lists) s, jsonb_array_elements_text(s.value) l
+            ), whole AS MATERIALIZED (  -- a damaged list names nothing that could be read
+                SELECT payload FROM snapshots_part JOIN listed USING (digest)
+                WHERE encode(sha256(payload), 'hex') = digest
+            ), named AS (
+                SELECT digest FROM listed
+                UNION SELECT n.value FROM whole, jsonb_each_text(convert_from(payload, 'UTF8')::jsonb) n
+            )
+            DELETE FROM snapshots_part p WHERE NOT EXISTS (SELECT FROM named n WHERE n.digest = p.digest)
             """
         )
         return int(cursor.rowcount)

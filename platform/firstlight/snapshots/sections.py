@@ -39,7 +39,11 @@ Payload = bytes | Callable[[], bytes]
 
 
 class Section(Protocol):
-    """A module with these verbs. `name` is its key in a version."""
+    """A module with these verbs. `name` is its key in a version.
+
+    It may say `goes_on = True` (nobody can hold it at an earlier state), and `shown(part)`: what people see of a part
+    where two versions are compared, as {field: plain value}; without it only that the part changed.
+    """
 
     name: str
 

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 
 from firstlight.snapshots import memory, publication
+from firstlight.snapshots.lists import Damaged
 from firstlight.snapshots.models import Part, Version
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -100,7 +101,7 @@ def test_a_damaged_version_is_refused_and_the_last_good_one_stays(watched: Any, 
         number = publication.publish()
         part = Part.objects.get(payload=b"precious")
         Part.objects.filter(pk=part.pk).update(payload=b"pernicious") if harm == "altered" else part.delete()
-    with pytest.raises(memory.Damaged, match=part.digest):
+    with pytest.raises(Damaged, match=part.digest):
         memory.refresh()
     assert memory.current() is good
     Part.objects.filter(pk=part.pk).delete()
