@@ -18,6 +18,7 @@ from bandits import parts, slots
 from bandits.models import Campaign
 from bandits.parts import Running
 from bandits.served import Filter, Table
+from bandits.slots import Pick
 from firstlight.assignment.hashing import bucket
 from firstlight.snapshots.sections import Request
 
@@ -91,18 +92,18 @@ def filled(turn: Turn, request: Request) -> list[dict[str, Any]]:
     row, picks = slots.choose(table, request.trace_id, k, limits)
     if limits is not None and request.propensities:
         chances = slots.propensities(table, k, limits)
-        picks = [p._replace(propensity=float(chances[slot, p.item])) for slot, p in enumerate(picks)]
+        picks = [Pick(p.item, p.source, float(chances[slot, p.item])) for slot, p in enumerate(picks)]
     return [
         {
             "position": position,
-            "item_id": table.items[item],
+            "item_id": table.items[pick.item],
             "campaign": table.campaign,
             "table": table.number,
             "row": row,
-            "propensity": propensity,
-            "source": source,
+            "propensity": pick.propensity,
+            "source": pick.source,
         }
-        for position, (item, source, propensity) in zip(running.positions, picks, strict=False)  # the page may go on
+        for position, pick in zip(running.positions, picks, strict=False)  # the page may go on
     ]
 
 

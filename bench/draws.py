@@ -101,7 +101,7 @@ def _served(believed: Beta) -> slots.Table:
 
 def _picked(table: slots.Table, trace: str) -> list[tuple[str, float | None]]:
     _, picks = slots.choose(table, trace, SLOTS)
-    return [(table.items[item], propensity) for item, _, propensity in picks]
+    return [(table.items[pick.item], pick.propensity) for pick in picks]
 
 
 def _each(traces: list[str], work: Callable[[str], object]) -> None:
