@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from firstlight.assignment.rules import Arm, Filter, Rule, layer_seed, ranges
+from firstlight.assignment.rules import NO_WISHES, Arm, Filter, Requirement, Rule, Wishes, layer_seed, ranges
 
 SCENARIOS = ("home", "search", "Страница")
 UNITS = ("user_id", "device_id", "session_id")
@@ -52,6 +52,13 @@ attributes = st.fixed_dictionaries(
 units = st.dictionaries(st.sampled_from(UNITS), ids, min_size=1)
 
 
+parameters = st.dictionaries(st.sampled_from(["ranker", "quota", "layout"]), values, max_size=2)
+arms = st.sampled_from([f"arm-{i}" for i in range(4)])
+keys = st.builds("{}-{}".format, st.sampled_from("abc"), st.integers(0, 5))
+wishes = st.builds(Wishes, st.dictionaries(keys, arms, max_size=3), st.just({})) | st.just(NO_WISHES)
+requirements = st.builds(Requirement, keys, st.lists(arms, min_size=1, max_size=2).map(tuple))
+
+
 @st.composite
 def rules(draw: st.DrawFn, number: int = 0) -> Rule:
     n, layered, kind = draw(st.integers(2, 4)), draw(st.booleans()), draw(st.sampled_from(TYPES))
@@ -60,6 +67,7 @@ def rules(draw: st.DrawFn, number: int = 0) -> Rule:
     coverage = draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]) | st.floats(0, 1))
     key = f"{draw(st.sampled_from('abc'))}-{number}"
     first = draw(st.integers(0, 9_999))
+    spans = ranges(weights, coverage)
     return Rule(
         key=key,
         phase=draw(st.integers(1, 3)),
@@ -67,17 +75,21 @@ def rules(draw: st.DrawFn, number: int = 0) -> Rule:
         unit=draw(st.sampled_from([*UNITS, "merchant_id"])),
         arms=tuple(Arm(f"arm-{i}", weight, draw(parameters)) for i, weight in enumerate(weights)),
         coverage=coverage,
-        ranges=ranges(weights, coverage),
+        ranges=spans,
         scenarios=tuple(sorted(draw(st.sets(st.sampled_from(SCENARIOS), min_size=1)))),
         layer=Filter(layer_seed("one"), first, draw(st.integers(first, 10_000))) if layered else None,
         type=kind,
         condition=draw(conditions),
         switch_hours=draw(st.integers(1, 24)) if kind == "switchback" else 0,
         scope=draw(st.sampled_from(["", layer_seed("one")])),
+        pieces=tuple((span,) for span in reversed(spans)) if draw(st.booleans()) else (),
+        forced=draw(st.dictionaries(ids, arms, max_size=2)),
+        requires=tuple(draw(st.lists(requirements, max_size=1))),
+        fallback=draw(st.sampled_from(["", "", "device_id"])),
+        sticky=draw(st.booleans()),
+        since_phase=draw(st.integers(1, 2)),
+        refused_before=draw(st.integers(0, 1)),
     )
-
-
-parameters = st.dictionaries(st.sampled_from(["ranker", "quota", "layout"]), values, max_size=2)
 
 
 @st.composite

@@ -9,12 +9,15 @@ import pytest
 
 from firstlight_client import AsyncFirstlight, Options, Patience, Question, Unavailable
 from tests.clients.pretend import Say, Shop, answer
-from tests.clients.test_local import rule, serve
+from tests.clients.test_local import serve
+from tests.firstlight.assignment.test_assignment import rule
 
 UNIT = {"user_id": "u-81"}
 
 
 def run(shop: Shop, course: Callable[[AsyncFirstlight], Awaitable[Any]], *, local: bool = False, **options: Any) -> Any:
+    options.setdefault("patience", Patience(deadline=10.0))  # of a busy machine; who watches clocks says so
+
     async def main() -> Any:
         async with AsyncFirstlight(shop.url, "fl_1_secret", local=local, options=Options(**options)) as here:
             return await asyncio.wait_for(course(here), 30)
@@ -59,7 +62,7 @@ def test_whatever_comes_the_page_has_an_answer_in_time(shop: Shop, trouble: Say)
 
     good, stale, took = run(shop, course, patience=Patience(deadline=0.4))
     assert (stale.source, stale.trace_id) == ("remembered", good.trace_id)
-    assert took < 0.4 + 0.5
+    assert took < 2.5  # of 5 s, or of 50 s in single bytes
 
 
 def test_the_loop_goes_on_while_an_answer_is_waited_for(shop: Shop) -> None:

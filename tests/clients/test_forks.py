@@ -11,7 +11,8 @@ import pytest
 
 from firstlight_client import Firstlight
 from tests.clients.pretend import Shop
-from tests.clients.test_local import rule, serve
+from tests.clients.test_local import serve
+from tests.firstlight.assignment.test_assignment import rule
 
 Make = Callable[..., Firstlight]
 UNIT = {"user_id": "u-81"}

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from experiments import section
 from firstlight.assignment import published
 from firstlight.assignment.index import Published
-from firstlight.assignment.rules import Rule
+from firstlight.assignment.rules import NO_WISHES, Rule, Wishes
 from firstlight.snapshots.sections import Request
 from firstlight_client import Answer, Firstlight, FirstlightError
 from firstlight_client import local as deciding
 from firstlight_client.holding import Shelf, Unusable, renewed
 from firstlight_client.questions import Local
 from firstlight_client.transport import Reply
-from tests.clients.configurations import SCENARIOS, attributes, configurations, units
+from tests.clients.configurations import SCENARIOS, attributes, configurations, units, wishes
 from tests.clients.pretend import Heard, Say, Shop, within
 from tests.firstlight.assignment.test_assignment import rule
 
@@ -51,24 +51,36 @@ def serve(shop: Shop, rules: list[Rule], number: int = 812) -> Callable[[Heard],
     return say
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     configurations(),
-    st.lists(st.tuples(units, attributes, st.sampled_from(SCENARIOS), moments), min_size=1, max_size=20),
+    st.sets(st.sampled_from(SCENARIOS), min_size=1),
+    st.lists(st.tuples(units, attributes, st.integers(0, 2), moments, wishes), min_size=1, max_size=20),
 )
-def test_a_decision_made_here_is_the_servers(rules: list[Rule], asked: list[Any]) -> None:
-    """The server's own way from stored bytes to an answer, against what came to the client as a document."""
+def test_a_decision_made_here_is_the_servers(rules: list[Rule], of_key: set[str], asked: list[Any]) -> None:
+    """The server's own way from stored bytes to an answer, against what came to the client as a document.
+
+    The key is for some scenarios only; what a unit has met before it brings along to both.
+    """
     stored = {one.key: msgspec.msgpack.encode(one, order="sorted") for one in rules}
     state = section.gather({name: section.load(part) for name, part in stored.items()})
-    held = renewed(None, reply(list(state.rules.values())))
-    for unit, said, scenario, at in asked:
+    held = renewed(None, reply(list(state.rules.values()), scenarios=of_key))
+    brought: dict[str, Any] = {}
+    for unit, said, number, at, wished in asked:
+        scenario = sorted(of_key)[number % len(of_key)]
+        own = Wishes(wished.forced, brought) if wished.forced or brought else NO_WISHES
+        request = Request(unit=unit, scenario=scenario, trace_id="t", at=at, attributes=said, wishes=own)
         expected: dict[str, Any] = {}
-        section.decide(state, Request(unit=unit, scenario=scenario, trace_id="t", at=at, attributes=said), expected)
-        found = deciding.decide(held, Local(unit, scenario, "t", at, said), age=0, reason="")
+        section.decide(state, request, expected)
+        found = deciding.decide(held, Local(unit, scenario, "t", at, said, own), age=0, reason="")
         told = msgspec.json.decode(msgspec.json.encode(found))
+        for one in told["experiments"]:
+            if not one["forced"]:
+                del one["forced"]  # told of those alone
         said_there = {name: value for name, value in expected.items() if name[0] != "_"}
         assert {name: told[name] for name in said_there} == said_there
         assert (found.source, found.snapshot, found.unit, found.trace_id) == ("local", 812, unit, "t")
+        brought = brought | found.sticky
 
 
 def test_a_decision_made_here_is_told_once_an_hour_so_that_an_analysis_counts_it(shop: Shop, client: Make) -> None:
@@ -87,6 +99,21 @@ def test_a_decision_made_here_is_told_once_an_hour_so_that_an_analysis_counts_it
         assert (event["type"], event["variant"], event["phase"]) == ("exposure", met.variant, met.phase)
         assert (event["unit"], event["scenario"], event["trace_id"]) == (UNIT, "home", first.trace_id)
         assert event["properties"] == {"country": "IN"}
+
+
+def test_what_was_forced_on_a_tester_is_no_exposure_and_what_was_met_is_brought_along(shop: Shop, client: Make) -> None:
+    serve(shop, [rule("a", sticky=True), rule("b", forced={"u-81": "1"})])
+    here = client(local=True)
+    assert here.wait_until_ready(5)
+    first = here.assign(UNIT, "home")
+    assert [(met.experiment, met.forced) for met in first.experiments] == [("a", False), ("b", True)]
+    other = "1" if first.variant("a") == "0" else "0"
+    kept = {place: {**one, "assignments": {"a__1": other}} for place, one in first.sticky.items()}
+    assert here.assign(UNIT, "home", sticky=kept).variant("a") == other
+    assert here.assign(UNIT, "home", forced={"a": other}).variant("a") == other
+    assert here.flush(5)
+    told = [(event["experiment"], event["variant"]) for event in shop.stored.values()]
+    assert sorted(told) == sorted([("a", first.variant("a")), ("a", other)])
 
 
 def test_of_a_switchback_every_view_is_told(shop: Shop, client: Make) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.clients.pretend import Shop
-from tests.clients.test_local import rule, serve
+from tests.clients.test_local import serve
+from tests.firstlight.assignment.test_assignment import rule
 
 CLIENT = Path(__file__).parents[2] / "clients" / "python"
 ASSIGNMENT = Path(__file__).parents[2] / "platform" / "firstlight" / "assignment"

@@ -44,9 +44,11 @@ class Server:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 
-    def serve(self) -> None:
+    def serve(self, port: int = 0) -> None:
+        """At a free port, or again at the one it had."""
         with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
             self.port = probe.getsockname()[1]
         command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", "2", "--port", str(self.port)]
         with (self.var_dir / "web.log").open("ab") as log:

@@ -14,7 +14,7 @@ import msgspec
 
 from . import special, targeting
 from .index import Published
-from .rules import Rule
+from .rules import Arm, Rule
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -31,11 +31,14 @@ class Unreadable(ValueError):
 
 
 def document(published: Published, scenarios: Collection[str]) -> Document:
-    """What concerns these scenarios: their rules, what those require, and the groups they name; no word of others."""
+    """What concerns these scenarios: their rules, what those require, and the groups they name; no word of others.
+
+    Of an experiment of another scenario that is required it says who is in which arm, and no parameter.
+    """
     here = frozenset(scenarios)
     seen = [rule for rule in published.rules.values() if not here.isdisjoint(rule.scenarios)]
-    needed = {**special.required(seen, published.rules), **{rule.key: rule for rule in seen}}
-    kept = [_within(rule, here) for _, rule in sorted(needed.items())]
+    required = {key: _without_effect(rule) for key, rule in special.required(seen, published.rules).items()}
+    kept = [rule for _, rule in sorted((required | {rule.key: _within(rule, here) for rule in seen}).items())]
     named = {name for rule in kept for name in targeting.named(rule.condition)}
     groups = {name: _listed(published.groups[name]) for name in sorted(named) if name in published.groups}
     return Document(tuple(sorted(here)), tuple(kept), groups)
@@ -64,6 +67,10 @@ def digest(body: bytes) -> str:
 
 def _within(rule: Rule, scenarios: frozenset[str]) -> Rule:
     return msgspec.structs.replace(rule, scenarios=tuple(one for one in rule.scenarios if one in scenarios))
+
+
+def _without_effect(rule: Rule) -> Rule:
+    return msgspec.structs.replace(rule, scenarios=(), arms=tuple(Arm(arm.key, arm.weight) for arm in rule.arms))
 
 
 def _listed(group: Collection[Any]) -> list[Any]:

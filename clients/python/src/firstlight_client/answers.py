@@ -15,6 +15,7 @@ class Met(msgspec.Struct, frozen=True):
     variant: str
     phase: int = 1
     in_holdout: bool = False
+    forced: bool = False  # on a tester: no part of what is found
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -41,6 +42,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any] = {}
     objectives: dict[str, Any] | None = None
     discovery: tuple[Slot, ...] = ()
+    floors: dict[str, float] = {}  # by campaign, the share of requests in which one slot is drawn at random
     interleaving: tuple[dict[str, Any], ...] = ()
     shared_experiments: tuple[dict[str, Any], ...] = ()
     sticky: dict[str, Any] = {}  # send it with the next question of this unit

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from . import answers, calls, events, local, sending, telemetry
 from .answers import Answer, Undecodable
+from .assignment.rules import NO_WISHES, Wishes
 from .breaker import Breaker
 from .buffer import Buffer
 from .calls import Course, Outcome, Request
@@ -87,13 +88,17 @@ class Core:
         attributes: Mapping[str, Any] | None = None,
         *,
         trace_id: str = "",
+        sticky: Mapping[str, Any] | None = None,
+        forced: Mapping[str, str] | None = None,
         expose: bool = True,
     ) -> Answer:
         """Which arms this unit sees, by the rules held here; no network. The answer is told by exposure events.
 
+        `sticky`: what the last answer gave. `forced`: {experiment: arm} for a tester; who asks vouches for it.
         `expose=False`: say nothing, as when the page is not shown. Without discovery, journey stage and objectives.
         """
-        return self._assigned(self._asked(unit, scenario, attributes, trace_id), "", expose)
+        wishes = Wishes(forced or {}, sticky or {}) if forced or sticky else NO_WISHES
+        return self._assigned(self._asked(unit, scenario, attributes, trace_id, wishes), "", expose)
 
     def wait_until_ready(self, timeout: float = 10.0) -> bool:
         """Whether there are rules for `assign`; waits for the first ones."""
@@ -189,7 +194,8 @@ class Core:
         self._say("falling back: %s", reason)
         if known := self._recalled(question):
             return answers.remembered(known.body, question.unit, reason, known.age)
-        asked = self._asked(question.unit, question.scenario, question.attributes, question.trace_id)
+        wishes = Wishes(sticky=question.sticky) if question.sticky else NO_WISHES  # a link is the server's to read
+        asked = self._asked(question.unit, question.scenario, question.attributes, question.trace_id, wishes)
         if self._holding:
             return self._assigned(asked, reason, question.log)
         return answers.defaults(asked.trace_id, asked.scenario, asked.unit, reason)
@@ -200,8 +206,10 @@ class Core:
         except (TypeError, ValueError):  # no JSON, so never answered
             return None
 
-    def _asked(self, unit: Mapping[str, str], scenario: str, attributes: Mapping[str, Any] | None, trace: str) -> Local:
-        return Local(unit, scenario, trace or trace_id(), self._clock.now(), attributes or {})
+    def _asked(
+        self, unit: Mapping[str, str], scenario: str, attributes: Mapping[str, Any] | None, trace: str, wishes: Wishes
+    ) -> Local:
+        return Local(unit, scenario, trace or trace_id(), self._clock.now(), attributes or {}, wishes)
 
     def _assigned(self, asked: Local, reason: str, expose: bool) -> Answer:
         self._begin()

@@ -47,6 +47,8 @@ class Exposed:
         hour = int(asked.at.timestamp()) // HOUR
         unit = tuple(sorted(asked.unit.items()))
         for met in answer.experiments:
+            if met.forced:
+                continue
             rule = rules.published.rules.get(met.experiment)
             if (rule and rule.type == "switchback") or self._is_first(hour, (unit, asked.scenario, met)):
                 yield met

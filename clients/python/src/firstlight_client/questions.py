@@ -53,7 +53,7 @@ class Local(msgspec.Struct, frozen=True):
     scenario: str
     trace_id: str
     at: datetime
-    attributes: Mapping[str, Any]
+    attributes: Mapping[str, Any] = {}
     wishes: Wishes = NO_WISHES
 
 
