@@ -42,7 +42,7 @@ def inflated(body: bytes, encoding: str, limit: int = LIMIT) -> bytes:
             return body
         case "gzip" | "x-gzip":
             return _gunzipped(body, limit)
-    raise UnknownEncoding(f"The content encoding “{encoding}” is not known; send gzip or none.")
+    raise UnknownEncoding(f"The content encoding “{encoding[:50]}” is not known; send gzip or none.")
 
 
 def _gunzipped(body: bytes, limit: int) -> bytes:
