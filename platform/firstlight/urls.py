@@ -46,6 +46,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema")),
     re_path("^api/(?P<path>.*)$", refusals.absent),
     path("admin/console/", include("firstlight.console.urls")),
+    path("admin/console/", include("firstlight.tracing.urls")),
     path("admin/", admin.site.urls),
 ]
 

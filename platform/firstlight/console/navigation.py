@@ -19,6 +19,7 @@ GROUPS = [
         "Measure",
         [
             ("Scenarios", "grid_view", "catalog.scenario"),
+            ("Traces", "route", "lake.batch"),
             ("Metrics", "straighten", "metrics.metric"),
             ("Currency rates", "currency_exchange", "metrics.rate"),
         ],
@@ -57,6 +58,8 @@ GROUPS = [
     ),
 ]
 
+PAGES = {"Traces": "tracing:traces"}  # of the console's own, beside the lists of models
+
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     home = {"title": "", "items": [{"title": "Overview", "icon": "wb_twilight", "link": reverse_lazy("admin:index")}]}
@@ -66,10 +69,14 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 def _items(request: HttpRequest, items: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
     return [
-        {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model.replace('.', '_')}_changelist")}
+        {"title": title, "icon": icon, "link": reverse_lazy(PAGES.get(title) or _list_of(model))}
         for title, icon, model in items
         if may_see(request, model)
     ]
+
+
+def _list_of(model: str) -> str:
+    return f"admin:{model.replace('.', '_')}_changelist"
 
 
 def may_see(request: HttpRequest, model: str) -> bool:

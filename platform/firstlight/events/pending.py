@@ -25,7 +25,7 @@ def of_trace(trace_id: str) -> list[dict[str, Any]]:
 def _lines(trace_id: str, beyond: int) -> Iterator[bytes]:
     """Lines that mention it, one event each."""
     told = msgspec.json.encode(trace_id)
-    given = {"from": beyond, "named": told.decode(), "events": MOST_EVENTS, "packs": MOST_PACKS}
+    given: dict[str, str | int] = {"from": beyond, "named": told.decode(), "events": MOST_EVENTS, "packs": MOST_PACKS}
     with connection.cursor() as cursor:
         cursor.execute(
             """

@@ -9,11 +9,13 @@ from firstlight.console.charts.grids import Cell, Spot, Step, heat, plane, water
 from firstlight.console.charts.intervals import Bar, Interval, bars, intervals
 from firstlight.console.charts.series import Aged, Crossing, Point, ages, boundary, cumulative, curves, series, shares
 from firstlight.console.charts.spans import Share, Stretch, shares_over_time, timeline
+from firstlight.console.charts.ways import Came, ways
 
 __all__ = [
     "ROW",
     "Aged",
     "Bar",
+    "Came",
     "Cell",
     "Crossing",
     "Drawing",
@@ -36,4 +38,5 @@ __all__ = [
     "shares_over_time",
     "timeline",
     "waterfall",
+    "ways",
 ]

@@ -1,0 +1,13 @@
+"""Pages of traces, beside the console's own."""
+
+from django.contrib import admin
+from django.urls import path
+
+from firstlight.tracing import pages
+
+app_name = "tracing"
+urlpatterns = [
+    path("traces/", admin.site.admin_view(pages.listed), name="traces"),
+    path("traces/<path:trace_id>/<slug:picture>.<slug:form>", admin.site.admin_view(pages.export), name="trace_export"),
+    path("traces/<path:trace_id>/", admin.site.admin_view(pages.page), name="trace"),
+]
