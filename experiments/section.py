@@ -1,38 +1,42 @@
 """What serving knows of experiments: one rule for each that runs or was shipped."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from django.db.models import Q
 
-from experiments.models import Decision, Experiment, Layer, Status, Type
-from firstlight.assignment import answers, rules
+from experiments.models import Decision, Experiment, Layer, SavedGroup, Status, Type
+from firstlight.assignment import answers, deals, rules, targeting
 from firstlight.assignment.index import Published
-from firstlight.assignment.rules import Arm, Filter, Rule
+from firstlight.assignment.rules import Arm, Filter, Requirement, Rule
 from firstlight.snapshots.sections import Request
 
 name = "experiments"
 
 GROUP = "group:"  # begins the name of a part that is a saved group
 Part = Rule | list[Any]  # or the values of a saved group
+RELATED = ("arms", "scenarios", "further_layers__layer", "requires__required")
 _decoder: msgspec.msgpack.Decoder[Part] = msgspec.msgpack.Decoder(Part)
 
 
 def compile(at: datetime) -> dict[str, bytes]:
     """One part per experiment that runs or was shipped. A paused one is as if it were not there."""
     live = Experiment.objects.filter(Q(status=Status.RUNNING) | Q(status=Status.DECIDED, decision=Decision.SHIPPED))
-    rows = live.order_by("key").select_related("layer")
-    found = [rule_of(experiment) for experiment in rows.prefetch_related("arms", "scenarios", "further_layers__layer")]
-    return {rule.key: msgspec.msgpack.encode(rule, order="sorted") for rule in found}
+    rows = live.order_by("key").select_related("layer").prefetch_related(*RELATED)
+    found = [rule_of(experiment) for experiment in rows]
+    parts = {rule.key: msgspec.msgpack.encode(rule, order="sorted") for rule in found}
+    return parts | _groups({name for rule in found for name in targeting.named(rule.condition)})
 
 
-def load(payload: bytes) -> Part:
-    return _decoder.decode(payload)
+def load(payload: bytes) -> Rule | targeting.Group:
+    """A group is made ready once, with whatever many members, and held as long as its values stay."""
+    part = _decoder.decode(payload)
+    return part if isinstance(part, Rule) else targeting.Group.of(part)
 
 
-def gather(parts: Mapping[str, Part]) -> Published:
+def gather(parts: Mapping[str, Rule | Collection[Any]]) -> Published:
     groups = {name.removeprefix(GROUP): part for name, part in parts.items() if not isinstance(part, Rule)}
     return Published.of((part for part in parts.values() if isinstance(part, Rule)), groups)
 
@@ -48,11 +52,12 @@ def rule_of(experiment: Experiment) -> Rule:
     common = {
         "key": experiment.key,
         "phase": experiment.phase,
-        "seed": rules.seed(experiment.key, experiment.phase),
+        "seed": rules.seed(experiment.key, experiment.dealt_in),
         "unit": experiment.unit,
         "scenarios": tuple(sorted(scenario.key for scenario in experiment.scenarios.all())),
         "condition": experiment.targeting,
         "scope": _scope(experiment),
+        "since_phase": experiment.dealt_in,
     }
     return _shipped(experiment, kept, common) if experiment.decision else _running(experiment, kept, common)
 
@@ -68,8 +73,31 @@ def _running(experiment: Experiment, arms: tuple[Arm, ...], common: dict[str, An
         type=experiment.type,
         further=tuple(shares[1:]),
         switch_hours=experiment.switch_hours if experiment.type == Type.SWITCHBACK else 0,
+        pieces=_pieces(experiment, arms),
+        forced=experiment.testers,
+        requires=_requires(experiment),
+        fallback=experiment.fallback if experiment.sticky else "",
+        sticky=experiment.sticky,
+        refused_before=experiment.refused_before,
         **common,
     )
+
+
+def _pieces(experiment: Experiment, arms: tuple[Arm, ...]) -> tuple[tuple[rules.Range, ...], ...]:
+    if not experiment.pieces:
+        return ()
+    return deals.pieces(deals.read(experiment.pieces), [arm.key for arm in arms], float(experiment.coverage))
+
+
+def _requires(experiment: Experiment) -> tuple[Requirement, ...]:
+    lines = sorted(experiment.requires.all(), key=lambda line: line.required.key)
+    return tuple(Requirement(line.required.key, tuple(line.arms)) for line in lines)
+
+
+def _groups(keys: Collection[str]) -> dict[str, bytes]:
+    """Those that a rule names, so that nobody holds the members of another."""
+    rows = SavedGroup.objects.filter(key__in=keys).order_by("key").values_list("key", "values")
+    return {f"{GROUP}{key}": msgspec.msgpack.encode(values) for key, values in rows.iterator()}
 
 
 def _shipped(experiment: Experiment, arms: tuple[Arm, ...], common: dict[str, Any]) -> Rule:

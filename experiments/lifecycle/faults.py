@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
 
+from experiments import groups
+from experiments.lifecycle import prerequisites
 from experiments.models import Arm, Experiment, MetricRole, Type, Unit
 from firstlight.assignment import targeting
 
@@ -32,6 +34,12 @@ def of(experiment: Experiment) -> Iterator[str]:
         yield f"Its units are their own clusters: name what a {unit} belongs to, or none."
     if experiment.holdback > 0 and experiment.type in WITHOUT_OWN_ARM:
         yield "No unit of it has an arm of its own that it could be held back in: hold back nothing."
+    yield from groups.faults(experiment.targeting)
+    yield from prerequisites.faults(experiment)
+    if experiment.sticky and not prerequisites.can_force(experiment):
+        yield "Only in an A/B or A/A test of users, devices or sessions does a unit bring its arm along: not sticky."
+    if experiment.fallback and (not experiment.sticky or experiment.fallback == experiment.unit):
+        yield "A fallback is another id of a sticky experiment's units: make it sticky, or name none."
     yield from _of_ramp([stage.coverage for stage in experiment.ramp.order_by("position")])
 
 

@@ -1,17 +1,22 @@
-"""Stretches of time in which nobody changes arm. Other weights, or an arm less, open the next: units are dealt anew."""
+"""Stretches of time in which nobody changes arm. Other weights, or an arm less, open the next.
 
-from collections.abc import Mapping
+As few units as possible change arm, or all are dealt anew where that is asked for: a clean start for the analysis,
+another experience for nearly everybody.
+"""
+
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
 
-from experiments.lifecycle import faults, ramps
+from experiments.lifecycle import faults, prerequisites, ramps
 from experiments.lifecycle.rows import opened
 from experiments.lifecycle.states import UnableToChange
 from experiments.models import Arm, Experiment, Phase
 from firstlight.accounts import audit
+from firstlight.assignment import deals
 from firstlight.console import words
 
 LEAST = Decimal("0.0001")  # a weight's last decimal
@@ -28,25 +33,44 @@ def close(experiment: Experiment, at: datetime) -> None:
 
 @transaction.atomic
 def change_weights(
-    experiment_id: int, *, actor: str, at: datetime, weights: Mapping[str, Decimal], reason: str = ""
+    experiment_id: int,
+    *,
+    actor: str,
+    at: datetime,
+    weights: Mapping[str, Decimal],
+    reason: str = "",
+    reshuffle: bool = False,
+    refuse_former: bool = False,
 ) -> Experiment:
-    """Deal all units anew with these shares. Raises `UnableToChange`, `Experiment.DoesNotExist`."""
+    """Go on with these shares. Raises `UnableToChange`, `Experiment.DoesNotExist`.
+
+    `reshuffle` deals all units anew; `refuse_former` then lets nobody in who has met an arm, of a sticky experiment.
+    """
     experiment = opened(experiment_id, "change_weights", at)
     arms = list(experiment.arms.order_by("position"))
     if set(weights) != {arm.key for arm in arms}:
         raise UnableToChange(f"Give every arm its weight: {words.listing([arm.key for arm in arms])}.")
     if all(weights[arm.key] == arm.weight for arm in arms):
         raise UnableToChange("These are its weights already.")
-    before = audit.state(experiment, "arms")
+    before, deal = audit.state(experiment, "arms"), _deal(experiment, arms)
     for arm in arms:
         arm.weight = weights[arm.key]
     Arm.objects.bulk_update(arms, ["weight"])
-    _open_next(experiment, at, reason or "Other weights")
+    _open_next(experiment, at, reason or "Other weights", _dealt(experiment, deal, arms, reshuffle, refuse_former))
     return _recorded(experiment, "changed the weights", actor, before)
 
 
 @transaction.atomic
-def remove_arm(experiment_id: int, *, actor: str, at: datetime, arm: str, reason: str = "") -> Experiment:
+def remove_arm(
+    experiment_id: int,
+    *,
+    actor: str,
+    at: datetime,
+    arm: str,
+    reason: str = "",
+    reshuffle: bool = False,
+    refuse_former: bool = False,
+) -> Experiment:
     """Go on without an arm; the others share its units as they share the rest. Raises `UnableToChange`, `DoesNotExist`.
 
     What it set and how it did stays in the trail, in the phases and in every look up to now.
@@ -60,12 +84,16 @@ def remove_arm(experiment_id: int, *, actor: str, at: datetime, arm: str, reason
         raise UnableToChange(f"“{arm}” is the control: without it nothing can be compared.")
     if len(kept) < 2:
         raise UnableToChange(f"Nothing would be left to compare the control with: stop “{experiment.key}” instead.")
-    before = audit.state(experiment, "arms")
+    if wanting := list(prerequisites.wanting(experiment, arm)):
+        raise UnableToChange(" ".join(wanting))
+    before, deal = audit.state(experiment, "arms"), _deal(experiment, arms)
     experiment.arms.filter(key=arm).delete()
     for one, weight in zip(kept, rescaled([one.weight for one in kept]), strict=True):
         one.weight = weight
     Arm.objects.bulk_update(kept, ["weight"])
-    _open_next(experiment, at, reason or f"Without “{arm}”")
+    experiment.testers = {unit: seen for unit, seen in experiment.testers.items() if seen != arm}
+    experiment.save(update_fields=["testers"])
+    _open_next(experiment, at, reason or f"Without “{arm}”", _dealt(experiment, deal, kept, reshuffle, refuse_former))
     return _recorded(experiment, "removed an arm", actor, before)
 
 
@@ -80,13 +108,34 @@ def rescaled(weights: list[Decimal]) -> list[Decimal]:
     return [1 - sum(others, Decimal(0)), *others]
 
 
-def _open_next(experiment: Experiment, at: datetime, reason: str) -> None:
+def _deal(experiment: Experiment, arms: Sequence[Arm]) -> deals.Deal:
+    """Which units are in which arm now."""
+    weights = {arm.key: float(arm.weight) for arm in arms}
+    return deals.read(experiment.pieces) or deals.begun(weights, float(experiment.coverage))
+
+
+def _dealt(
+    experiment: Experiment, deal: deals.Deal, arms: Sequence[Arm], reshuffle: bool, refuse_former: bool
+) -> dict[str, Any]:
+    """What the phase to come makes of the deal, as fields of the experiment."""
+    if refuse_former and not (reshuffle and experiment.sticky):
+        raise UnableToChange("Only a reshuffled sticky experiment can refuse who has met an arm: units bring it along.")
+    if not reshuffle:
+        weights = {arm.key: float(arm.weight) for arm in arms}
+        return {"pieces": deals.moved(deal, weights, float(experiment.coverage))}
+    anew = experiment.phase + 1
+    return {"pieces": {}, "dealt_in": anew, "refused_before": anew if refuse_former else experiment.refused_before}
+
+
+def _open_next(experiment: Experiment, at: datetime, reason: str, dealt: Mapping[str, Any]) -> None:
     """The next phase, if what runs then can run."""
     if wrong := list(faults.of(experiment)):
         raise UnableToChange(" ".join(wrong))
     close(experiment, at)
     experiment.phase += 1
-    experiment.save(update_fields=["phase"])
+    for name, value in dealt.items():
+        setattr(experiment, name, value)
+    experiment.save(update_fields=["phase", *dealt])
     _open(experiment, at, reason)
     ramps.hold_anew(experiment, at)
 

@@ -13,6 +13,7 @@ from experiments.models import Experiment, Phase
 from experiments.section import rule_of
 from firstlight.accounts.models import AuditEntry
 from firstlight.assignment import rules
+from firstlight.assignment.index import assign
 from tests.experiments.plans import DAY, HOUR, NOON, draft
 
 pytestmark = pytest.mark.django_db
@@ -32,9 +33,11 @@ def told() -> list[tuple[Any, ...]]:
     return [(one.number, one.weights, one.started_at, one.ended_at, one.reason) for one in Phase.objects.all()]
 
 
-def change(experiment: Experiment, reason: str = "", **weights: str) -> Experiment:
+def change(experiment: Experiment, reason: str = "", reshuffle: bool = False, **weights: str) -> Experiment:
     exact = {arm: Decimal(weight) for arm, weight in weights.items()}
-    return lifecycle.change_weights(experiment.pk, actor="pm", at=NOON + DAY, weights=exact, reason=reason)
+    return lifecycle.change_weights(
+        experiment.pk, actor="pm", at=NOON + DAY, weights=exact, reason=reason, reshuffle=reshuffle
+    )
 
 
 def test_the_first_phase_has_the_weights_of_the_plan_and_ends_with_the_stop() -> None:
@@ -45,10 +48,10 @@ def test_the_first_phase_has_the_weights_of_the_plan_and_ends_with_the_stop() ->
     assert told() == [(1, even, NOON, NOON + HOUR, "")]
 
 
-def test_other_weights_open_the_next_phase_and_deal_every_unit_anew() -> None:
+def test_other_weights_open_the_next_phase_and_deal_every_unit_anew_where_that_is_asked_for() -> None:
     experiment = running()
     before = rule_of(Experiment.objects.get())
-    change(experiment, "Less risk", control="0.8", new="0.2")
+    change(experiment, "Less risk", reshuffle=True, control="0.8", new="0.2")
     after = rule_of(Experiment.objects.get())
     assert told() == [
         (1, {"control": 0.5, "new": 0.5}, NOON, NOON + DAY, ""),
@@ -62,6 +65,60 @@ def test_other_weights_open_the_next_phase_and_deal_every_unit_anew() -> None:
         ["0.5000", "0.5000"],
         ["0.8000", "0.2000"],
     ]
+
+
+def arms_of(n: int = 20_000) -> list[str | None]:
+    rule = rule_of(Experiment.objects.get())
+    return [(arm := assign(rule, {"user_id": f"u-{i}"})) and arm.key for i in range(n)]
+
+
+def test_other_weights_take_no_more_units_from_their_arm_than_they_must() -> None:
+    experiment = running("control", "new", "third", coverage=Decimal("0.4"))
+    before = arms_of()
+    change(experiment, control="0.6", new="0.2", third="0.2")
+    after = arms_of()
+    moved = [(one, other) for one, other in zip(before, after, strict=True) if one != other]
+    assert {other for _, other in moved} == {"control"}
+    # 0.4 x (0.6 - 0.3334) of the units, within four standard errors
+    assert abs(len(moved) / 20_000 - 0.10664) < 4 * (0.10664 * 0.89336 / 20_000) ** 0.5
+    assert rule_of(Experiment.objects.get()).seed == "ranker"
+
+
+def test_more_coverage_after_other_weights_takes_no_unit_from_its_arm() -> None:
+    experiment = running(coverage=Decimal("0.2"))
+    change(experiment, control="0.7", new="0.3")
+    before = arms_of()
+    lifecycle.ramp_to(experiment.pk, actor="pm", at=NOON + DAY, coverage=Decimal("0.9"))
+    after = arms_of()
+    assert {(one, other) for one, other in zip(before, after, strict=True) if one} == {
+        ("control", "control"),
+        ("new", "new"),
+    }
+    assert after.count("new") / (20_000 * 0.9) == pytest.approx(0.3, abs=4 * (0.21 / 18_000) ** 0.5)
+
+
+def test_without_an_arm_only_its_units_move_and_what_testers_saw_of_it_is_forgotten() -> None:
+    experiment = running("control", "new", "third")
+    Experiment.objects.update(testers={"t-1": "third", "t-2": "new"})
+    before = arms_of()
+    lifecycle.remove_arm(experiment.pk, actor="pm", at=NOON + DAY, arm="third")
+    moved = {one for one, other in zip(before, arms_of(), strict=True) if one != other}
+    assert moved == {"third"}
+    assert Experiment.objects.get().testers == {"t-2": "new"}
+
+
+def test_who_has_met_an_arm_is_refused_only_where_units_bring_it_along() -> None:
+    weights = {"control": Decimal("0.6"), "new": Decimal("0.4")}
+    asked: dict[str, Any] = {"actor": "pm", "at": NOON + DAY, "weights": weights, "refuse_former": True}
+    experiment = running()
+    with pytest.raises(UnableToChange, match="Only a reshuffled sticky experiment"):
+        lifecycle.change_weights(experiment.pk, reshuffle=True, **asked)
+    sticky = lifecycle.start(draft("sticky", sticky=True).pk, actor="pm", at=NOON)
+    with pytest.raises(UnableToChange, match="Only a reshuffled sticky experiment"):
+        lifecycle.change_weights(sticky.pk, **asked)
+    lifecycle.change_weights(sticky.pk, reshuffle=True, **asked)
+    rule = rule_of(Experiment.objects.get(key="sticky"))
+    assert (rule.seed, rule.since_phase, rule.refused_before) == ("sticky:2", 2, 2)
 
 
 @pytest.mark.parametrize(

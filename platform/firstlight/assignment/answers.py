@@ -82,8 +82,8 @@ def _drafted(rule: Rule, trace_id: str) -> dict[str, Any]:
 def _told(rule: Rule) -> dict[str, Any]:
     """All that an SDK needs to hash an item or merchant itself."""
     arms = [
-        {"variant": arm.key, "range": list(span), "parameters": arm.parameters}
-        for arm, span in zip(rule.arms, rule.ranges, strict=True)
+        {"variant": rule.arms[place].key, "range": list(span), "parameters": rule.arms[place].parameters}
+        for place, span in rule.spans()
     ]
     layers = [one for one in (rule.layer, *rule.further) if one]
     return {
