@@ -28,6 +28,22 @@ class Layer(models.Model):
         return self.name
 
 
+class SavedGroup(models.Model):
+    """A long list of values with a name: conditions say {"user_id": {"$inGroup": "testers"}}."""
+
+    key = models.CharField(max_length=100, unique=True, validators=[key_validator])
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    attribute = models.CharField(max_length=100, blank=True, help_text="What its values are of: user_id, country, …")
+    values = models.JSONField(default=list, blank=True, help_text="Texts or numbers, at most 100,000.")
+
+    class Meta:
+        ordering = ["key"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Status(models.TextChoices):
     DRAFT = "draft"
     IN_REVIEW = "in_review", "In review"
@@ -136,6 +152,27 @@ class Experiment(models.Model):
         validators=[MinValueValidator(Decimal(0)), MaxValueValidator(Decimal(1))],
         help_text="Share of the units that take part, from 0 to 1.",
     )
+    sticky = models.BooleanField(
+        default=False,
+        help_text="A unit keeps the arm it has met, whatever becomes of weights, coverage or targeting: the caller "
+        "sends back what the last answer gave it to keep.",
+    )
+    fallback = models.CharField(
+        max_length=12,
+        choices=Unit.choices,
+        blank=True,
+        help_text="Of a sticky one: the id that stands in where the unit's own is missing.",
+    )
+    testers = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="{id: arm}: who always sees this arm, and is never counted."
+    )
+    pieces = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="{arm: [[start, end, low, high], …]}: docs/methods.md."
+    )
+    dealt_in = models.PositiveIntegerField(default=1, editable=False, help_text="Phase in which units were dealt anew.")
+    refused_before = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Of a sticky one: units that met an earlier deal take no part."
+    )
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.DRAFT, editable=False)
     phase = models.PositiveIntegerField(default=1, editable=False)
     confidence = models.DecimalField(
@@ -239,6 +276,26 @@ class FurtherLayer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.experiment_id} in {self.layer_id}: {self.first_bucket} to {self.end_bucket}"
+
+
+class Prerequisite(models.Model):
+    """Its units must be in one of these arms of another experiment."""
+
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="requires")
+    required = models.ForeignKey(Experiment, on_delete=models.PROTECT, related_name="required_by")
+    arms = ArrayField(models.CharField(max_length=100), help_text="Keys of arms; the unit must be in one of them.")
+
+    class Meta:
+        ordering = ["experiment", "required"]
+        constraints = [
+            models.UniqueConstraint(fields=["experiment", "required"], name="required_once"),
+            models.CheckConstraint(
+                condition=~models.Q(required=models.F("experiment")), name="nothing_requires_itself"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.experiment_id} requires {self.required_id}"
 
 
 class Arm(models.Model):

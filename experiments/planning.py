@@ -48,9 +48,10 @@ STEPS: Any = [
     (
         "6 · Special designs",
         {
-            "fields": [("cluster", "holdback"), ("switch_hours", "burn_in_minutes")],
+            "fields": [("cluster", "holdback"), ("switch_hours", "burn_in_minutes"), ("sticky", "fallback")],
             "classes": FOLDED,
-            "description": "Clusters, switchbacks, and a share that stays in the control after shipping.",
+            "description": "Clusters, switchbacks, a share that stays in the control after shipping, and units that "
+            "keep their arm.",
         },
     ),
 ]
@@ -58,7 +59,7 @@ STEPS: Any = [
 FIXED = [
     *("type", "is_template", "scenarios", "unit", "coverage", "targeting", "analysis", "confidence", "planned_days"),
     *("planned_units", "layer", "first_bucket", "end_bucket", "spending", "correction", "cuped", "pre_days", "prior"),
-    *("prior_mean", "prior_sd", "slices", "cluster", "switch_hours", "burn_in_minutes"),
+    *("prior_mean", "prior_sd", "slices", "cluster", "switch_hours", "burn_in_minutes", "sticky", "fallback"),
 ]
 
 

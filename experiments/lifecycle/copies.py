@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from experiments.lifecycle.states import UnableToCopy
-from experiments.models import Arm, Experiment, ExperimentMetric, FurtherLayer, RampStage
+from experiments.models import Arm, Experiment, ExperimentMetric, FurtherLayer, Prerequisite, RampStage
 from firstlight.accounts import audit
 from firstlight.accounts.models import User
 from firstlight.catalog.models import key_validator
@@ -15,11 +15,13 @@ PLAN = (
     *("type", "hypothesis", "tags", "links", "unit", "cluster", "switch_hours", "burn_in_minutes", "layer"),
     *("first_bucket", "end_bucket", "targeting", "coverage", "confidence", "analysis", "spending", "correction"),
     *("prior", "prior_mean", "prior_sd", "cuped", "pre_days", "slices", "planned_days", "planned_units", "holdback"),
+    *("sticky", "fallback"),
 )
 LINES = {  # rows that belong to the plan, with what of them is planned
     Arm: ("position", "key", "name", "weight", "parameters", "objective_weights"),
     ExperimentMetric: ("metric", "role", "margin"),
     FurtherLayer: ("layer", "first_bucket", "end_bucket"),
+    Prerequisite: ("required", "arms"),
     RampStage: ("position", "coverage", "hold_hours", "least_units"),
 }
 

@@ -36,6 +36,8 @@ CHANGED: dict[str, Any] = {
     "planned_days": 28,
     "planned_units": 1000,
     "layer": "ranking",
+    "sticky": True,
+    "fallback": "device_id",
 }
 FREE: dict[str, Any] = {
     "name": "Other",
@@ -79,6 +81,6 @@ def test_every_field_is_either_fixed_or_free_or_made_by_the_commands() -> None:
     made = {
         *("id", "owner", "copied_from", "submitted_by", "reviewed_by", "review_note", "scheduled_for", "started_at"),
         *("paused_at", "stopped_at", "decision", "decided_at", "decided_by", "decision_note", "decision_look"),
-        *("shipped_arm", "created_at"),
+        *("shipped_arm", "created_at", "testers", "pieces", "dealt_in", "refused_before"),
     }
     assert {field.name for field in Experiment._meta.concrete_fields} == {*CHANGED, *FREE, *made}
