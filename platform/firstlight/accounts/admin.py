@@ -80,7 +80,7 @@ class ApiKeyForm(forms.ModelForm[ApiKey]):
 
     class Meta:
         model = ApiKey
-        fields = ("name", "scopes", "scenarios")
+        fields = ("name", "scopes", "scenarios", "rate", "burst")
 
 
 @admin.register(ApiKey)
@@ -104,7 +104,7 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
         return f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "live"
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[Any]:
-        made = ["name", "scopes", "scenarios"]
+        made = ["name", "scopes", "scenarios", ("rate", "burst")]
         return [*made, "public_id", "created_by", "created_at", "revoked_at"] if obj else made
 
     def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
@@ -117,7 +117,9 @@ class ApiKeyAdmin(ModelAdmin[ApiKey]):
         return request.user.has_perm("accounts.change_apikey")
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        made, secret = keys.create(obj.name, obj.scopes, obj.scenarios, actor(request.user))
+        made, secret = keys.create(
+            obj.name, obj.scopes, obj.scenarios, actor(request.user), rate=obj.rate, burst=obj.burst
+        )
         obj.pk, obj.public_id = made.pk, made.public_id
         form.instance.secret = secret  # lives until the answer to this request is written
 

@@ -20,10 +20,14 @@ class HeldKey(msgspec.Struct, frozen=True):
     secret_hash: bytes  # SHA-256 of the secret
     scopes: frozenset[str]
     scenarios: frozenset[str]  # keys of the scenarios it is limited to; empty means all
+    number: int = 0  # of its row
+    rate: int | None = None  # requests per second on the hot paths; None: no limit
+    burst: int | None = None  # requests at once; None: as many as in a second
 
     @classmethod
     def of(cls, key: ApiKey) -> "HeldKey":
-        return cls(key.public_id, bytes(key.secret_hash), frozenset(key.scopes), frozenset(key.scenarios))
+        said = key.public_id, bytes(key.secret_hash), frozenset(key.scopes), frozenset(key.scenarios)
+        return cls(*said, number=key.pk, rate=key.rate, burst=key.burst)
 
     def covers(self, scenarios: Iterable[str]) -> bool:
         return not self.scenarios or self.scenarios.issuperset(scenarios)
@@ -50,7 +54,15 @@ def parts(header: str | None) -> tuple[str, str]:
 
 
 @transaction.atomic
-def create(name: str, scopes: Iterable[str], scenarios: Iterable[str], actor: str) -> tuple[ApiKey, str]:
+def create(
+    name: str,
+    scopes: Iterable[str],
+    scenarios: Iterable[str],
+    actor: str,
+    *,
+    rate: int | None = None,
+    burst: int | None = None,
+) -> tuple[ApiKey, str]:
     """The new key and its text `fl_<id>_<secret>`, which cannot be had again: only a hash is kept."""
     secret = secrets.token_urlsafe(32)
     key = ApiKey.objects.create(
@@ -59,6 +71,8 @@ def create(name: str, scopes: Iterable[str], scenarios: Iterable[str], actor: st
         secret_hash=sha256(secret.encode()).digest(),
         scopes=sorted(set(scopes)),
         scenarios=sorted(set(scenarios)),
+        rate=rate,
+        burst=burst,
         created_by=User.objects.filter(username=actor).first(),
     )
     audit.record(actor, "created", "API key", key.public_id, before={}, after=audit.state(key))

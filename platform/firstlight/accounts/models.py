@@ -2,6 +2,7 @@
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinValueValidator
 from django.db import models
 
 
@@ -42,6 +43,15 @@ class ApiKey(models.Model):
         default=list,
         blank=True,
         help_text="Keys of the scenarios it is limited to; empty means all.",
+    )
+    rate = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Requests per second it may ask on the hot paths, of all web processes together; empty: no limit.",
+    )
+    burst = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="At once; empty: as many as in a second."
     )
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
