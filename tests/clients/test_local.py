@@ -16,8 +16,7 @@ from firstlight.assignment import published
 from firstlight.assignment.index import Published
 from firstlight.assignment.rules import NO_WISHES, Rule, Wishes
 from firstlight.snapshots.sections import Request
-from firstlight_client import Answer, Firstlight, FirstlightError
-from firstlight_client import local as deciding
+from firstlight_client import Answer, Firstlight, FirstlightError, deciding
 from firstlight_client.holding import Shelf, Unusable, renewed
 from firstlight_client.questions import Local
 from firstlight_client.transport import Reply

@@ -123,7 +123,7 @@ def test_the_buffer_keeps_the_newest_within_its_bounds_and_counts_the_others(
     lines: list[bytes], most_events: int, most_bytes: int
 ) -> None:
     buffer = Buffer(most_events, most_bytes)
-    gone = sum(buffer.add(line) for line in lines)
+    gone = sum(buffer.add([line]) for line in lines)
     kept = buffer.take(10_000, 10_000)
     assert kept == lines[gone:]
     assert len(kept) <= most_events

@@ -99,11 +99,15 @@ def decode(body: bytes | msgspec.Raw, unit: Mapping[str, str]) -> Answer:
         raise Undecodable(f"no answer that can be read: {error}") from error
 
 
-def decode_batch(body: bytes) -> list[msgspec.Raw]:
+def decode_batch(body: bytes, n: int) -> list[msgspec.Raw]:
+    """As many as were asked for; raises `Undecodable`."""
     try:
-        return _batch.decode(body).results
+        results = _batch.decode(body).results
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Undecodable(f"no answers that can be read: {error}") from error
+    if len(results) != n:
+        raise Undecodable(f"{len(results)} answers to {n} questions")
+    return results
 
 
 def problem(body: bytes | msgspec.Raw) -> Problem:

@@ -38,9 +38,10 @@ class AsyncFirstlight(Core):
         """Ask the server, within `timeout` seconds in all. When there is no answer in time, what stands in for it."""
         self._begin()
         question = Question(unit=unit, scenario=scenario, **asked).named()
-        with self._span("firstlight.allocate", scenario) as told:
+        with self._reports.of("firstlight.allocate", scenario) as report:
             steps = self._course(ALLOCATIONS, question.body, timeout)
-            return told.answered(self._answered(question, told.heard(await calls.walk_async(steps, self._asking))))
+            outcome = report.heard(self._heard(await calls.walk_async(steps, self._asking)))
+            return report.answered(self._answering.one(question, outcome))
 
     async def allocate_batch(self, questions: Sequence[Question], *, timeout: float | None = None) -> list[Answer]:
         """An answer for each, in order; a thousand go in one call, whose seconds `timeout` bounds."""
@@ -48,9 +49,10 @@ class AsyncFirstlight(Core):
         found: list[Answer] = []
         for start in range(0, len(questions), MOST_REQUESTS):
             some = [question.named() for question in questions[start : start + MOST_REQUESTS]]
-            with self._span("firstlight.allocate_batch") as told:
+            with self._reports.of("firstlight.allocate_batch") as report:
                 steps = self._course(BATCH, partial(batch, some), timeout)
-                found += self._answered_batch(some, told.heard(await calls.walk_async(steps, self._asking)))
+                outcome = report.heard(self._heard(await calls.walk_async(steps, self._asking)))
+                found += self._answering.several(some, outcome)
         return found
 
     async def close(self, timeout: float = 5.0) -> None:

@@ -25,10 +25,10 @@ class Breaker:
     ) -> None:
         self._most, self._pause, self._longest = failures, pause, longest
         self._clock = clock
-        self._lock = threading.Lock()
         self._failures = 0  # in a row
         self._until = float("-inf")  # of the clock: open
         self._trial_since: float | None = None
+        self.forget()
 
     @property
     def left(self) -> float:
@@ -38,6 +38,11 @@ class Breaker:
     @property
     def is_open(self) -> bool:
         return self._failures >= self._most
+
+    def forget(self) -> None:
+        """In a forked child, where another thread may have held the lock."""
+        self._lock = threading.Lock()
+        self._failures, self._until, self._trial_since = 0, float("-inf"), None
 
     def admits(self) -> bool:
         with self._lock:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MOST_EVENTS = 50_000
 MOST_BYTES = 32 * 2**20
@@ -22,11 +22,11 @@ class Buffer:
         """Another one with the same bounds."""
         return Buffer(self._most_events, self._most_bytes)
 
-    def add(self, line: bytes) -> int:
+    def add(self, lines: Sequence[bytes]) -> int:
         """How many gave way."""
         with self._lock:
-            self._lines.append(line)
-            self._bytes += len(line)
+            self._lines.extend(lines)
+            self._bytes += sum(map(len, lines))
             return self._shorten()
 
     def take(self, most_events: int, most_bytes: int) -> list[bytes]:

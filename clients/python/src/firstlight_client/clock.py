@@ -4,15 +4,14 @@ The server refuses events that are more than 10 minutes ahead of its clock, and 
 hour: a host whose clock is wrong by more than `TOLERATED` follows the `Date` of the server's replies instead.
 """
 
-import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-TOLERATED = 5.0  # seconds; `Date` has whole ones, and a reply is some time under way
+from .trouble import log
 
-log = logging.getLogger("firstlight_client")
+TOLERATED = 5.0  # seconds; `Date` has whole ones, and a reply is some time under way
 
 
 class Clock:

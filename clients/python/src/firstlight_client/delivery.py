@@ -6,7 +6,6 @@ server costs nothing until the disk's share is full. Where no folder is given, o
 wait in memory and are sent from there.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,14 +18,12 @@ from .retrying import jitter
 from .sending import Halve, Later, Taken
 from .spill import SEGMENT_BYTES, SEGMENT_EVENTS, Segment, Spill
 from .transport import Failure, Reply
+from .trouble import Trouble, log
 
 PERIOD = 0.2  # seconds in which an event is on disk
 PATIENCE = 10.0  # seconds for one call
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between two tries
 ADOPTING = 60.0  # seconds between two looks for what other processes left
-SILENCE = 60.0  # seconds between two log lines about the same trouble
-
-log = logging.getLogger("firstlight_client")
 
 Send = Callable[[bytes, float], Reply | Failure]  # a body, within seconds
 
@@ -65,8 +62,8 @@ class Delivery:
         self._walked = threading.Condition()
         self._begun = self._ended = 0  # walks
         self._is_clear = True  # after the last walk: nothing waited
-        self._failures, self._not_before, self._look_at, self._said_at = 0, 0.0, 0.0, float("-inf")
-        self._disk_refuses = False
+        self._failures, self._not_before, self._look_at = 0, 0.0, 0.0
+        self._disk_refuses, self._trouble = False, Trouble()
         self._held: list[bytes] = []  # being sent from memory
 
     @property
@@ -77,13 +74,13 @@ class Delivery:
     def waiting(self) -> int:
         return len(self._buffer) + len(self._held) + (self._spill.events if self._spill else 0)
 
-    def add(self, line: bytes) -> None:
+    def add(self, lines: Sequence[bytes]) -> None:
         """Called by whoever tracks: neither waits nor fails."""
-        self._tell("tracked", 1)
+        self._tell("tracked", len(lines))
         if self._end_at is not None:
-            self._tell("dropped", 1)
+            self._tell("dropped", len(lines))
             return
-        self._tell("dropped", self._buffer.add(line))
+        self._tell("dropped", self._buffer.add(lines))
         if not self._threads:
             self.start()
 
@@ -147,7 +144,7 @@ class Delivery:
             try:
                 self._keep()
             except Exception:
-                self._say("events were not written", exc_info=True)
+                self._trouble.say("events were not written", exc_info=True)
 
     def _walk(self) -> None:
         with self._walked:
@@ -160,7 +157,7 @@ class Delivery:
         except Exception:  # whatever it is, the next walk may succeed, and events wait in memory or on disk
             self._failures += 1
             self._pause(None)
-            self._say("the way of events was broken", exc_info=True)
+            self._trouble.say("the way of events was broken", exc_info=True)
         with self._walked:
             self._ended, self._is_clear = self._begun, not self.waiting
             self._walked.notify_all()
@@ -189,7 +186,7 @@ class Delivery:
                 except OSError as error:
                     self._disk_refuses = True
                     self._tell("dropped", self._buffer.give_back(lines))
-                    self._say("events stay in memory: %s", error)
+                    self._trouble.say("events stay in memory: %s", error)
                     return
 
     def _may_send(self) -> bool:
@@ -237,7 +234,7 @@ class Delivery:
             case Later(reason, after):
                 self._failures += 1
                 self._pause(after)
-                self._say("%d events wait: %s", self.waiting, reason)
+                self._trouble.say("%d events wait: %s", self.waiting, reason)
         return lines
 
     def _patience(self) -> float:
@@ -252,8 +249,3 @@ class Delivery:
             with self._counting:
                 self._numbers[outcome] += n
             self._count(outcome, n)
-
-    def _say(self, words: str, *values: object, exc_info: bool = False) -> None:
-        if time.monotonic() - self._said_at > SILENCE:
-            self._said_at = time.monotonic()
-            log.warning(words, *values, exc_info=exc_info)

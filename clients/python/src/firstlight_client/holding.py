@@ -4,7 +4,6 @@ What is held is whole and understood, or it is the one before: a reply that is c
 says more than this release understands changes nothing.
 """
 
-import logging
 import os
 import random
 import tempfile
@@ -18,13 +17,11 @@ from .answers import problem
 from .assignment import published
 from .assignment.index import Published
 from .transport import Failure, Reply
+from .trouble import Trouble, log
 
 PATH = "/api/v1/rules"
 EVERY = 5.0  # seconds between two looks
 PATIENCE = 10.0  # seconds for one look
-SILENCE = 60.0  # seconds between two log lines about the same trouble
-
-log = logging.getLogger("firstlight_client")
 
 Ask = Callable[[str, float], Reply | Failure]  # with the tag that is held, within seconds
 
@@ -106,7 +103,7 @@ class Holding:
         self.rules: Rules | None = None
         self.trouble = "no rules yet"
         self._good_at = float("-inf")  # of time.monotonic: when the server last said that these are the rules
-        self._said_at = float("-inf")
+        self._trouble = Trouble()
         self._start()
         self._take_from_shelf()
 
@@ -138,7 +135,7 @@ class Holding:
                 self.rules = renewed(before, self._ask(before.tag if before else "", PATIENCE))
             except Unusable as error:
                 self.trouble = str(error)
-                self._say("rules not renewed: %s", error)
+                self._trouble.say("rules not renewed: %s", error)
                 return
             self._good_at, self.trouble = time.monotonic(), ""
             self._ready.set()
@@ -161,7 +158,7 @@ class Holding:
             try:
                 self.look()
             except Exception:  # the last good rules stay, and the next look may succeed
-                self._say("rules not renewed", exc_info=True)
+                self._trouble.say("rules not renewed", exc_info=True)
             self._stopped.wait(self._every * random.uniform(0.8, 1.2))
 
     def _take_from_shelf(self) -> None:
@@ -186,9 +183,4 @@ class Holding:
             else:
                 self._shelf.put(rules)
         except OSError as error:
-            self._say("rules not kept on disk: %s", error)
-
-    def _say(self, words: str, *values: object, exc_info: bool = False) -> None:
-        if time.monotonic() - self._said_at > SILENCE:
-            self._said_at = time.monotonic()
-            log.warning(words, *values, exc_info=exc_info)
+            self._trouble.say("rules not kept on disk: %s", error)

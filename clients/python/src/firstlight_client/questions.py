@@ -1,9 +1,9 @@
 """What is asked, as the server reads it and as an answer is remembered by. Wire names: docs/api.md. Pure."""
 
-import os
+import random
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -59,14 +59,15 @@ class Local(msgspec.Struct, frozen=True):
 
 def trace_id() -> str:
     """A UUID, version 7: by time, so that logs and tables keep those of one hour together."""
-    milliseconds, chance = time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big")
-    high, low = chance >> 68, chance & (2**62 - 1)
-    return str(UUID(int=milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
+    chance = random.getrandbits(74)
+    high, low = chance >> 62, chance & (2**62 - 1)
+    return str(UUID(int=time.time_ns() // 1_000_000 << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
+
+
+def event_id() -> str:
+    """A UUID, version 4. Nobody guesses it to any use, so it need not be secret; `random` begins anew after a fork."""
+    return str(UUID(int=random.getrandbits(128), version=4))
 
 
 def batch(questions: Sequence[Question]) -> bytes:
     return _encode({"requests": questions})
-
-
-def utcnow() -> datetime:
-    return datetime.now(UTC)

@@ -21,6 +21,10 @@ class Memory:
         self._lock = threading.Lock()
         self._kept: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()  # least recently given first
 
+    def forget(self) -> None:
+        """In a forked child, where another thread may have held the lock."""
+        self._lock, self._kept = threading.Lock(), OrderedDict()
+
     def __len__(self) -> int:
         return len(self._kept)
 
