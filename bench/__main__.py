@@ -7,7 +7,19 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("ingest", "flush", "allocate", "analyse", "draws", "learning", "campaigns", "finish", "pages")
+NAMES = (
+    "ingest",
+    "flush",
+    "evaluate",
+    "allocate",
+    "analyse",
+    "draws",
+    "learning",
+    "campaigns",
+    "finish",
+    "pages",
+    "fuzz",
+)
 
 
 def main() -> int:

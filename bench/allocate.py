@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from decimal import Decimal
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,6 +21,7 @@ import bandits.lifecycle
 import experiments.lifecycle
 from bandits.models import Campaign
 from bench import stack
+from bench.evaluate import ATTRIBUTES, TARGETING
 from bench.load import Measured, load
 from experiments.models import Arm, Experiment, ExperimentMetric
 from firstlight.accounts import keys
@@ -29,14 +29,6 @@ from firstlight.catalog.models import Item, Merchant, Scenario
 from firstlight.metrics.models import Metric
 
 EXPERIMENTS, ITEMS, SLOTS, UNITS = 50, 1_000, 5, 5_000
-# What the experiments ask of a request, in turn; every request of the bench meets all of it.
-TARGETING: tuple[dict[str, Any], ...] = (
-    {"country": "IN"},
-    {"country": {"$in": ["BR", "IN", "US"]}, "platform": "android"},
-    {"app_version": {"$vgte": "5.0.0"}},
-    {"$or": [{"platform": "ios"}, {"platform": "android", "app_version": {"$vgte": "4.9"}}]},
-    {"platform": {"$ne": "web"}, "country": {"$nin": ["US"]}},
-)
 WARM, SECONDS, ROUNDS = 2.0, 4.0, 3
 
 
@@ -107,7 +99,7 @@ def request(unit: int, secret: str) -> bytes:
         {
             "unit": {"user_id": f"u-{unit}", "device_id": f"d-{unit}"},
             "scenario": "home_feed",
-            "attributes": {"country": "IN", "platform": "android", "app_version": "5.2.0"},
+            "attributes": ATTRIBUTES,
             "recent": [{"event": "view", "item_id": "sku-1", "at": "2026-11-23T10:00:00Z"}],
             "slots": SLOTS,
         }
