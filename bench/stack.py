@@ -11,7 +11,7 @@ import httpx
 from django.conf import settings
 from django.core.management import call_command
 
-from firstlight.demo import processes
+from firstlight.demo import processes, services
 from firstlight.postgres import embedded
 
 ROOT = Path(settings.ROOT)
@@ -37,8 +37,7 @@ def web(
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    serve = ("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "2")
-    program = processes.Program("web", (sys.executable, *serve, application))
+    program = processes.Program("web", (sys.executable, "-m", *services.serving("127.0.0.1", port), application))
     known = {"PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}", **environment}
     with processes.running([program], environment=known, logs=Path(settings.VAR_DIR) / "log") as children:
         address = f"http://127.0.0.1:{port}"

@@ -81,6 +81,7 @@ SNAPSHOT_SECTIONS = [
 ]
 
 SNAPSHOT_KEY = env.text("SNAPSHOT_KEY", "")  # signs versions; empty: a key made of SECRET_KEY does
+SERVERS = env.integer("SERVERS", 1, at_least=1)  # that web processes run on: each admits its share of a key's rate
 
 # Called after the commit of every change that the audit trail records: what is changed is published.
 AFTER_CHANGE = "firstlight.snapshots.publication.publish"

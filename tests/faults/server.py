@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from firstlight.demo import services
 from firstlight.postgres import embedded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +51,7 @@ class Server:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             self.port = probe.getsockname()[1]
-        command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", "2", "--port", str(self.port)]
+        command = [sys.executable, "-m", *services.serving("127.0.0.1", self.port)]
         with (self.var_dir / "web.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "firstlight.wsgi:application"], env=self.environment, cwd=ROOT, stdout=log, stderr=log

@@ -10,11 +10,25 @@ from django.conf import settings
 from firstlight.demo import processes
 from firstlight.demo.processes import Child, Program
 
+# Of granian. Why these: docs/operations.md, “Under stress”.
+BOUNDS = (
+    *("--blocking-threads", "48"),  # its own 512 fight for the interpreter: 400 connections got a 20th of the answers
+    *("--backpressure", "900", "--backlog", "2048"),  # connections of a process, in a usual limit of 1,024 files
+    *("--http1-header-read-timeout", "15000"),  # milliseconds for a head that trickles in
+    *("--respawn-failed-workers", "--workers-kill-timeout", "30"),
+)
+
+
+def serving(host: str, port: int) -> tuple[str, ...]:
+    """How granian is asked to serve WSGI with two processes; the application comes after it."""
+    address = ("--host", host, "--port", str(port))
+    return ("granian", "--interface", "wsgi", *address, "--workers", "2", *BOUNDS)
+
 
 def programs(host: str, port: int) -> list[Program]:
     """The same commands as in docker-compose.yml."""
     python = (sys.executable, "-m")
-    serve = ("granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--workers", "2")
+    serve = serving(host, port)
     celery = ("celery", "-A", "firstlight.celery")
     return [
         Program("web", (*python, *serve, "firstlight.wsgi:application")),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import structlog
 import uuid_utils
 
-from firstlight.serving import allocations, ingest, meters, probes, publishing
+from firstlight.serving import allocations, ingest, limits, meters, probes, publishing, pulse
 from firstlight.serving.wire import Answer, Environ, Headers, Refusal
 
 log = structlog.get_logger(__name__)
@@ -31,6 +31,7 @@ DOORS = {
     "/healthz": Door(GET, probes.healthz),
     "/readyz": Door(GET, probes.readyz),
     "/metrics": Door(GET, probes.metrics),
+    pulse.PATH: Door(GET, pulse.answer),
 }
 # What begins so, where no path above is meant; what such a door counts and logs is told by the prefix.
 PREFIXES: dict[str, Door] = {}
@@ -50,7 +51,7 @@ class Dispatcher:
         if door is None:
             path = _prefix(path)
             if not path:
-                return self.behind(environ, start_response)
+                return self._by_django(environ, start_response)
             door = PREFIXES[path]
         began = perf_counter()
         status, body, content_type, headers = _answered(door, environ)
@@ -61,6 +62,16 @@ class Dispatcher:
         meters.answers(path, status).inc()
         meters.seconds(path).observe(perf_counter() - began)
         return [body if environ["REQUEST_METHOD"] != "HEAD" else b""]
+
+    def _by_django(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        try:
+            with limits.django:
+                return self.behind(environ, start_response)
+        except Refusal as refusal:
+            status, body, content_type, headers = refusal.answer()
+            told = [("Content-Type", content_type), ("Content-Length", str(len(body))), *ALWAYS, *headers]
+            start_response(STATUS_LINES[status], told)
+            return [body]
 
 
 def _prefix(path: str) -> str:

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from firstlight.accounts.keys import HeldKey
 from firstlight.events import inbox, parse
-from firstlight.serving import access, wire
+from firstlight.serving import access, limits, wire
 from firstlight.serving.wire import Answer, Environ, Refusal
 
 RETRY_AFTER = (("Retry-After", "2"),)  # seconds; an embedded or failed-over server is back within a few
@@ -14,6 +15,11 @@ RETRY_AFTER = (("Retry-After", "2"),)  # seconds; an embedded or failed-over ser
 def ingest(environ: Environ) -> Answer:
     held = access.snapshot()
     key = access.admit(environ, held, "ingest")
+    with limits.events:
+        return _ingested(environ, key)
+
+
+def _ingested(environ: Environ, key: HeldKey) -> Answer:
     content_type = wire.media_type(environ, "application/json", "application/x-ndjson")
     body = wire.body(environ)
     try:

@@ -18,6 +18,23 @@ dropped = Counter("firstlight_decisions_dropped_total", "Decisions that were ans
 incomplete = Counter(
     "firstlight_decisions_incomplete_total", "Decisions logged before their propensities were counted."
 )
+shed = Counter("firstlight_requests_shed_total", "Answered 503 because requests waited too long.")
+_limited = Counter("firstlight_requests_limited_total", "Answered 429 because the key asked too often.", ["key"])
+_queued = Gauge(
+    "firstlight_request_wait_seconds",
+    "How long a request waits to be begun, of the process that is furthest behind.",
+    multiprocess_mode="livemax",
+)
+_age = Gauge(
+    "firstlight_snapshot_age_seconds",
+    "Since the snapshot held was published, of the process furthest behind.",
+    multiprocess_mode="livemax",
+)
+_held = Gauge(
+    "firstlight_snapshot_held",
+    "1 while a person holds serving at an earlier state.",
+    multiprocess_mode="livemax",
+)
 _waiting = Gauge("firstlight_decisions_waiting", "Decisions not stored yet.", multiprocess_mode="livesum")
 _snapshot = Gauge("firstlight_snapshot", "Number held, of the process furthest behind.", multiprocess_mode="livemin")
 _unchecked = Gauge(
@@ -28,6 +45,8 @@ _unchecked = Gauge(
 
 seconds = cache(_seconds.labels)  # looking a child up anew costs more than counting with it
 answers = cache(_answers.labels)
+limited = cache(_limited.labels)
+queued = _queued.set
 
 
 def observe(waiting: int) -> None:
@@ -35,7 +54,10 @@ def observe(waiting: int) -> None:
     _waiting.set(waiting)
     _unchecked.set(memory.seconds_unchecked())
     with contextlib.suppress(memory.NoSnapshot):
-        _snapshot.set(memory.current().number)
+        held = memory.current()
+        _snapshot.set(held.number)
+        _age.set(held.age)
+        _held.set(held.returns_to is not None)
 
 
 def exposition() -> bytes:
