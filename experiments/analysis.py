@@ -55,6 +55,7 @@ def look(experiment_id: int, *, at: datetime) -> Look:
     results = reading.read(plan, _given(experiment, plan, exposures, gathered, last), at=at)
     since = gathered.since.isoformat() if gathered.since else None
     told = {"definitions": _stored(definitions), "sql": gathered.sql, "read_on_from": since, "basis": basis.stored()}
+    told |= {"dealt_in": exposures.dealt_in, "earlier_units": gathered.earlier_units}
     progress.note(experiment_id, "storing the look")
     return _store(experiment, results | told, basis, exposures.end)
 
@@ -62,7 +63,9 @@ def look(experiment_id: int, *, at: datetime) -> Look:
 def _digest(plan: Plan, definitions: Sequence[Definition], exposures: Exposures) -> str:
     """Of all that was planned; not of the clock, for a window that grows with it is no change of plan."""
     timeless = replace(plan, window=Window(plan.started_at, plan.started_at), settled_at=None)
-    asked = (exposures.scenarios, exposures.pre_days, exposures.slices)
+    asked: tuple[Any, ...] = (exposures.scenarios, exposures.pre_days, exposures.slices)
+    if exposures.testers:
+        asked += (exposures.testers,)
     return hashlib.sha256(repr((timeless, definitions, asked)).encode()).hexdigest()
 
 
@@ -95,7 +98,7 @@ def _weights(experiment: Experiment) -> dict[str, float]:
 
 
 def _is_same(last: Look, plan: Plan) -> bool:
-    """A change of phase deals all units anew, and so does shipping."""
+    """A change of phase asks other units, and so does shipping."""
     before = last.results.get("plan", {})
     return (before.get("phase"), before.get("shipped_arm")) == (plan.phase, plan.shipped_arm)
 

@@ -7,7 +7,7 @@ from math import ceil, prod
 
 import pyarrow as pa
 
-from experiments.models import BUCKETS, Analysis, Decision, Experiment, Look
+from experiments.models import BUCKETS, Analysis, Decision, Experiment, Look, Type
 from firstlight.catalog.models import Item
 from firstlight.console import words
 from firstlight.kernel.windows import Window
@@ -46,6 +46,9 @@ def exposures_of(experiment: Experiment, definitions: Sequence[Definition], *, a
         ages=min(MOST_AGES, ceil((until - window.start) / timedelta(days=1))),
         rates=_rates(definitions, window.start - timedelta(days=experiment.pre_days), until),
         categories=_categories() if "category" in experiment.slices or _asks_categories(definitions) else None,
+        dealt_in=experiment.dealt_in if _meets_units_again(experiment) else None,
+        phase_began=_began(experiment, experiment.phase),
+        testers=tuple(sorted(experiment.testers)),
     )
 
 
@@ -62,9 +65,12 @@ def exposures_at(look: Look, definitions: Sequence[Definition]) -> Exposures:
     """As that look had them, whatever became of the experiment since: its arms may be less, its phase another."""
     told, now = look.results, exposures_of(look.experiment, definitions, at=look.until)
     window = Window(*(datetime.fromisoformat(told["window"][end]) for end in ("start", "end")))
+    phase = told.get("basis", {}).get("phase", now.phase)
     return replace(
         now,
-        phase=told.get("basis", {}).get("phase", now.phase),
+        phase=phase,
+        dealt_in=told.get("dealt_in"),
+        phase_began=_began(look.experiment, phase),
         arms=tuple(arm["key"] for arm in told["arms"]),
         window=window,
         until=look.until,
@@ -116,6 +122,15 @@ def covered(experiment: Experiment) -> float:
     shares = [(experiment.first_bucket, experiment.end_bucket)] if experiment.layer_id else []
     shares += experiment.further_layers.values_list("first_bucket", "end_bucket")
     return 1.0 if is_watched(experiment) else float(experiment.coverage) * prod((e - f) / BUCKETS for f, e in shares)
+
+
+def _meets_units_again(experiment: Experiment) -> bool:
+    """Whether a unit that met an arm in an earlier phase may be in this one: of windows and lists none is."""
+    return experiment.type in (Type.AB, Type.AA) and not is_watched(experiment)
+
+
+def _began(experiment: Experiment, phase: int) -> datetime | None:
+    return experiment.phases.filter(number=phase).values_list("started_at", flat=True).first()
 
 
 def _window(experiment: Experiment, at: datetime) -> Window:

@@ -28,6 +28,7 @@ class Gathered:
     metrics: Mapping[str, Cells]
     sql: str
     mixed_units: int = 0
+    earlier_units: int = 0
     growth: Mapping[str, Moments] = field(default_factory=dict)
     credits: Mapping[str, Mapping[str, Credits]] = field(default_factory=dict)
     site_shares: Mapping[str, float] = field(default_factory=dict)
@@ -76,6 +77,7 @@ def _measured(
         found.metrics,
         found.sql,
         found.mixed_units,
+        found.earlier_units,
         found.growth,
         site_shares=once_shipped(found.shares, asking.covered(experiment)),
         crossed=found.crossed,

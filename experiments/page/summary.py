@@ -76,6 +76,11 @@ def _named(check: str) -> str:
     return CHECKS.get(check, check.replace("_", " ").capitalize())
 
 
+def _left_out(mixed: int, earlier: int) -> str:
+    said = [f"{words.plural(mixed, 'unit')} in two arms left out"] if mixed else ["each in one arm"]
+    return ", ".join([*said, f"{words.plural(earlier, 'unit')} of earlier phases left out"] if earlier else said)
+
+
 def figures(results: Json) -> list[tuple[str, str, str]]:
     """(label, value, small print) of what the look rests on."""
     arms, plan = results["arms"], results["plan"]
@@ -87,7 +92,7 @@ def figures(results: Json) -> list[tuple[str, str, str]]:
         (
             f"{unit.capitalize()}s",
             words.count(n_units(arms)),
-            f"{words.plural(mixed, 'unit')} in two arms left out" if mixed else "each in one arm",
+            _left_out(mixed, results.get("earlier_units") or 0),
         ),
         ("Arms", str(len(arms)), split),
         ("Confidence", words.percent(float(results["confidence"])), ANALYSES.get(analysis, analysis)),

@@ -105,6 +105,20 @@ def test_day_by_day_it_is_what_the_whole_lake_says(folder: Path, seed: int) -> N
     assert any(found.crossed["prices"].values())
 
 
+def test_units_of_an_earlier_phase_stay_left_out_whenever_they_are_heard_of(folder: Path) -> None:
+    rows = arriving(8)
+    for n, row in enumerate(rows):
+        for one in (row, *(row.get("assignments") or [])):
+            if one.get("experiment") == "ranker" and n % 40 == 0:
+                one["phase"] = 1
+    began = START + 2 * DAY
+    for batch, until in STEPS:
+        goes_on = replace(asked(until), dealt_in=1, phase_began=began)
+        found, whole = read(rows, batch, goes_on, folder), read(rows, batch, goes_on)
+        assert_same(found, whole)
+    assert found.since and found.earlier_units > 0 and found.mixed_units > 0 and sum(found.units.values()) > 0
+
+
 def test_within_a_day_every_look_goes_on_from_the_same_reading(folder: Path) -> None:
     rows = arriving(4)
     read(rows, 11, asked(START + DAY), folder)

@@ -101,6 +101,45 @@ def test_one_expression_finds_what_plain_loops_find(seed: int) -> None:
             assert_alike(found.by_day[one.key][cell], moments)
 
 
+BEGAN = START + timedelta(hours=50)
+GOES_ON = replace(EXPOSURES, dealt_in=1, phase_began=BEGAN)
+
+
+def met_before(row: dict[str, Any]) -> bool:
+    """Whether this row says that its unit met an arm of the first phase."""
+    at = row["at"].replace(tzinfo=UTC)
+    told = [row] if row["type"] == "exposure" else row.get("assignments") or [] if row["type"] == "decision" else []
+    ours = [one for one in told if one.get("experiment") == "ranker" and at in WINDOW]
+    return any(one.get("phase") == 1 or (one.get("phase") is None and at < BEGAN) for one in ours)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_units_of_an_earlier_phase_are_left_out_of_one_that_goes_on(seed: int) -> None:
+    rows = synthetic(seed)
+    for row in rows:  # two in three units came in the second phase
+        if row["user_id"] and int(row["user_id"][1:]) % 3:
+            for one in (row, *(row.get("assignments") or [])):
+                if "experiment" in one:
+                    one["phase"] = 2
+    before = {row["user_id"] for row in rows if row["user_id"] and met_before(row)}
+    found = measure(ibis.memtable(reference.table(rows)), DEFINITIONS, GOES_ON)
+    fresh = [row for row in rows if row["user_id"] not in before]
+    wanted = measure(ibis.memtable(reference.table(fresh)), DEFINITIONS, EXPOSURES)
+    assert 0 < found.earlier_units == len(before)
+    assert (found.units, found.mixed_units) == (wanted.units, wanted.mixed_units)
+    for one in DEFINITIONS:
+        for cell, moments in wanted.by_day[one.key].items():
+            assert_alike(found.by_day[one.key][cell], moments)
+
+
+def test_testers_and_what_was_forced_are_no_exposures() -> None:
+    forced = unit("b", "new") + unit("c", "old")
+    forced[0]["properties"] = '{"forced":true,"page":1}'
+    rows = [*unit("a", "old"), *forced, *unit("t", "new"), *unit("t", "old")]
+    found = measure(ibis.memtable(reference.table(rows)), [CLICKS], replace(EXPOSURES, testers=("t",)))
+    assert (found.units, found.mixed_units) == ({"old": 2, "new": 0, "newer": 0}, 0)
+
+
 def test_days_merge_into_the_whole() -> None:
     rows = synthetic(3)
     found = measure(ibis.memtable(reference.table(rows)), DEFINITIONS, EXPOSURES)

@@ -71,6 +71,7 @@ def measure(
         sql,
         found.growth([layout.metrics[one.key][0] for one in _OF_GROWTH]) if growth else {},
         {other.experiment: found.crossed(first_exposures(events, other), other.arms) for other in others},
+        found.earlier,
         site.shares(found.units, definitions, layout, totals) if growth else {},
         earlier.covered.until if earlier else None,
     )

@@ -12,7 +12,7 @@ import ibis
 import pyarrow as pa
 
 from firstlight.metrics.read.counted import columns, counted
-from firstlight.metrics.read.exposed import MIXED, attribute_slices, first_exposures
+from firstlight.metrics.read.exposed import EARLIER, MIXED, attribute_slices, first_exposures, joined
 from firstlight.metrics.read.layout import Asked, Layout
 from firstlight.metrics.read.sums import Keep, Sums, finished, join_events
 from firstlight.metrics.read.values import Exposures
@@ -64,14 +64,14 @@ def _fresh(before: Before, seen: ibis.Table, exposures: Exposures) -> ibis.Table
     segments = [one.key for one in attribute_slices(exposures)]
     met = seen.left_join(before.units.select("id", "unit", "arm", "exposed_at", *segments), "unit")
     first = met.id.isnull() | (met.exposed_at < met.exposed_at_right)
-    is_other = (met.arm != met.arm_right) & (met.arm_right != MIXED)
+    settled = (met.arm_right == EARLIER) | ((met.arm_right == MIXED) & (met.arm != EARLIER))
+    is_other = (met.arm != met.arm_right) & ~settled
     found = met.mutate(first=first).filter(first | is_other)
     exposed_at = found.first.ifelse(found.exposed_at, found.exposed_at_right)
-    stays = found.id.isnull() | (found.arm == found.arm_right)
     return found.select(
         id=(ibis.row_number() + before.next_id).cast("int32"),
         unit=found.unit,
-        arm=stays.ifelse(found.arm, ibis.literal(MIXED, "int8")),
+        arm=found.id.isnull().ifelse(found.arm, joined(found.arm, found.arm_right)),
         exposed_at=exposed_at,
         day=exposed_at.date(),
         was=found.id,

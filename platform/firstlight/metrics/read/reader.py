@@ -11,7 +11,7 @@ import ibis
 from firstlight.kernel.moments import Moments
 from firstlight.metrics.definitions import Definition
 from firstlight.metrics.read import folded, sums
-from firstlight.metrics.read.exposed import MIXED, naive
+from firstlight.metrics.read.exposed import EARLIER, MIXED, naive
 from firstlight.metrics.read.folded import Quantity
 from firstlight.metrics.read.quantiles import quantile
 from firstlight.metrics.read.sums import DAY, Keep, Layout, Sums
@@ -41,9 +41,9 @@ class Reader:
         self.pre = exposures.pre_days > 0
         self.arms = exposures.arms
         self.n, self.open = self._counts()
-        self.mixed = self.n.pop(MIXED, 0)
+        self.mixed, self.earlier = self.n.pop(MIXED, 0), self.n.pop(EARLIER, 0)
         self.units = keep(read.units)
-        self.kept = self.units.filter(self.units.arm != MIXED)
+        self.kept = self.units.filter(self.units.arm >= 0)
         self.caps = self._caps()
 
     def cells(self) -> dict[str, Cells]:
@@ -84,7 +84,7 @@ class Reader:
 
     def crossed(self, first: ibis.Table, arms: Sequence[str]) -> dict[str, dict[tuple[str, str], Moments]]:
         """By metric, arm and the arm of another experiment, of units that met one of each: value[, denominator]."""
-        met = first.filter(first.arm != MIXED).select(member=first.unit, other=first.arm)
+        met = first.filter(first.arm >= 0).select(member=first.unit, other=first.arm)
         both = self.kept.join(met, self.kept.unit == met.member)
         asked = [one for one in self.definitions if one.kind in CROSSED]
         wanted = {one.key: folded.quantities(one, self.layout, pre=False) for one in asked}
@@ -97,7 +97,7 @@ class Reader:
         hours = sorted({_open_for(one) for one in self.definitions} - {0})
         late = {f"open_{h}": (first.exposed_at > self._before_end(h)).sum() for h in hours}
         rows = first.group_by("arm").aggregate(n=first.count(), **late).to_pyarrow().to_pylist()
-        open_ = {h: {row["arm"]: row[f"open_{h}"] for row in rows if row["arm"] != MIXED} for h in hours}
+        open_ = {h: {row["arm"]: row[f"open_{h}"] for row in rows if row["arm"] >= 0} for h in hours}
         return {row["arm"]: row["n"] for row in rows}, open_
 
     def _immature(self, one: Definition) -> dict[str, int]:
@@ -192,7 +192,7 @@ class Reader:
             return {}
         among = {i for key in wanted for i in self.layout.metrics[key]}
         rows = sums.by_dimension(self.read.joined if joined is None else joined, self.layout, segment, sorted(among))
-        present = folded.fold(_filled(rows.filter(rows.arm != MIXED)), ["segment", "arm"], wanted)
+        present = folded.fold(_filled(rows.filter(rows.arm >= 0)), ["segment", "arm"], wanted)
         return {
             key: {
                 (segment, self.arms[arm]): folded.with_zeros(m, self.n[arm] if n is None else n.get((segment, arm), 0))

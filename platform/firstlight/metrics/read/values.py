@@ -43,6 +43,14 @@ class Exposures:
     ages: int = 0  # days since exposure that are read one by one; 0: none
     rates: pa.Table | None = None  # currency, day, rate: what one unit of money is worth in the metrics' currency
     categories: pa.Table | None = None  # item_id, category
+    dealt_in: int | None = None  # phase since which most units kept their arm; None: all were dealt for this one
+    phase_began: datetime | None = None  # needed with `dealt_in`: exposures that name no phase
+    testers: tuple[str, ...] = ()  # units that see what was forced on them, and are never counted
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether units of this phase may have met an arm in an earlier one."""
+        return self.dealt_in is not None and self.dealt_in < self.phase
 
     @property
     def end(self) -> datetime:
@@ -91,6 +99,7 @@ class Measured:
     sql: str  # of the whole lake; empty where no parts were asked for
     growth: dict[str, Moments] = field(default_factory=dict)  # arm: per unit GROWTH, over all scenarios
     crossed: dict[str, dict[str, dict[tuple[str, str], Moments]]] = field(default_factory=dict)  # experiment, metric
+    earlier_units: int = 0  # met an arm in an earlier phase, and are in no other number
     shares: dict[str, float] = field(default_factory=dict)  # of what everybody brought: what units did once exposed
     since: datetime | None = None  # it went on from a reading up to here; None: the lake was read whole
 
