@@ -1,5 +1,6 @@
 """Arms decided in process: the very ones of the server, from rules that are whole, fresh, or the last good ones."""
 
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,14 +14,16 @@ from hypothesis import strategies as st
 
 from experiments import section
 from firstlight.assignment import published
+from firstlight.assignment.hashing import BUCKETS, bucket
 from firstlight.assignment.index import Published
-from firstlight.assignment.rules import NO_WISHES, Rule, Wishes
+from firstlight.assignment.rules import NO_WISHES, SHARED, Rule, Wishes
 from firstlight.snapshots.sections import Request
-from firstlight_client import Answer, Firstlight, FirstlightError, deciding
+from firstlight_client import Answer, Firstlight, FirstlightError, deciding, many
+from firstlight_client.exposed import Exposed
 from firstlight_client.holding import Shelf, Unusable, renewed
 from firstlight_client.questions import Local
 from firstlight_client.transport import Reply
-from tests.clients.configurations import SCENARIOS, attributes, configurations, units, wishes
+from tests.clients.configurations import SCENARIOS, attributes, configurations, ids, units, wishes
 from tests.clients.pretend import Heard, Say, Shop, within
 from tests.firstlight.assignment.test_assignment import rule
 
@@ -98,6 +101,64 @@ def test_a_decision_made_here_is_told_once_an_hour_so_that_an_analysis_counts_it
         assert (event["type"], event["variant"], event["phase"]) == ("exposure", met.variant, met.phase)
         assert (event["unit"], event["scenario"], event["trace_id"]) == (UNIT, "home", first.trace_id)
         assert event["properties"] == {"country": "IN"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(configurations(), st.lists(st.tuples(ids, attributes), max_size=15), st.booleans())
+def test_many_at_once_are_what_each_is_by_itself(rules: list[Rule], asked: list[Any], vectorised: bool) -> None:
+    """With NumPy and without."""
+    held = renewed(None, reply(rules))
+    names, given_attributes = [one for one, _ in asked], [said for _, said in asked]
+    with pytest.MonkeyPatch.context() as patch:
+        if not vectorised:
+            patch.setitem(sys.modules, "firstlight_client.assignment.batch", None)
+        for scenario, index in held.published.indexes.items():
+            for one in [lookup.rule for lookup in index.known.values() if lookup.rule.type != "switchback"]:
+                found = many.variants(held, one.key, scenario, names, given_attributes)
+                for name, said, variant in zip(names, given_attributes, found, strict=True):
+                    asked_alone = Local({one.unit: name}, scenario, "t", AT, said)
+                    alone = deciding.decide(held, asked_alone, age=0, reason="")
+                    shared = [told for told in alone.shared_experiments if told["experiment"] == one.key]
+                    assert variant == (_shown(shared, name) if one.unit in SHARED else alone.variant(one.key))
+
+
+def _shown(told: list[dict[str, Any]], key: str) -> str | None:
+    """As docs/api.md has it for whoever shows items or merchants; they are told of who the attributes let in."""
+    for one in told:
+        filters = [f["range"][0] <= bucket(f["seed"], key) / BUCKETS < f["range"][1] for f in one["filters"]]
+        point = bucket(one["seed"], key) / BUCKETS
+        if all(filters):
+            return next((a["variant"] for a in one["arms"] if a["range"][0] <= point < a["range"][1]), None)
+    return None
+
+
+def test_many_units_are_told_in_a_moment(shop: Shop, client: Make) -> None:
+    serve(shop, [rule("a"), rule("b", coverage=0.5)])
+    here = client(local=True)
+    assert here.wait_until_ready(5)
+    ids = [f"u-{i}" for i in range(200_000)]
+    found = here.variants("b", "home", ids)
+    assert found[:500] == [here.assign({"user_id": one}, "home", expose=False).variant("b") for one in ids[:500]]
+    with pytest.raises(FirstlightError, match="not published"):
+        here.variants("c", "home", ids)
+    with pytest.raises(FirstlightError, match="local=True"):
+        client().variants("a", "home", ids)
+
+
+def test_a_change_of_what_is_met_is_told_and_so_is_the_next_hour() -> None:
+    held = renewed(None, reply([rule("a"), rule("b")]))
+    exposed, sizes = Exposed(most=100), []
+    for minute in (0, 1, 59, 60, 61):
+        asked = Local(UNIT, "home", "t", AT + timedelta(minutes=minute))
+        sizes.append(len(exposed.new(held, asked, deciding.decide(held, asked, age=0, reason=""))))
+    assert sizes == [2, 0, 0, 2, 0]
+    fewer = renewed(None, reply([rule("b")]))
+    other = deciding.decide(fewer, asked, age=0, reason="")
+    assert [met.experiment for met in exposed.new(held, asked, other)] == ["b"]
+    for i in range(1_000):  # bounded: who met what long ago may be told again
+        asked = Local({"user_id": f"v-{i}"}, "home", "t", AT + timedelta(hours=1))
+        assert len(exposed.new(held, asked, deciding.decide(held, asked, age=0, reason=""))) == 2
+        assert len(exposed._seen) <= 100
 
 
 def test_what_was_forced_on_a_tester_is_no_exposure_and_what_was_met_is_brought_along(shop: Shop, client: Make) -> None:

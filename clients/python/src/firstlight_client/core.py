@@ -3,13 +3,13 @@
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any, Unpack
 
-from . import calls, events, holding, questions, sending, telemetry
+from . import calls, events, holding, many, questions, sending, telemetry
 from .answering import Answering
 from .answers import Answer
 from .assignment.rules import NO_WISHES, Wishes
@@ -101,6 +101,21 @@ class Core:
         trace = trace_id or questions.trace_id()
         asked = Local(unit, scenario, trace, self._clock.now(), attributes or {}, wishes)
         return self._deciding.answer(asked, expose=expose)
+
+    def variants(
+        self,
+        experiment: str,
+        scenario: str,
+        ids: Sequence[str],
+        attributes: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[str | None]:
+        """The arm of each id in one experiment, None where it takes no part; for jobs, so nothing is told of it.
+
+        Raises FirstlightError where there are no rules, or none of this experiment.
+        """
+        if self._holding is None or self._holding.rules is None:
+            raise _no_rules()
+        return many.variants(self._holding.rules, experiment, scenario, ids, attributes)
 
     def wait_until_ready(self, timeout: float = 10.0) -> bool:
         """Whether there are rules for `assign`; waits for the first ones."""
@@ -201,7 +216,7 @@ class Core:
 
 
 def _no_rules() -> FirstlightError:
-    return FirstlightError("This client holds no rules: make it with local=True.")
+    return FirstlightError("This client holds no rules: make it with local=True, and wait_until_ready().")
 
 
 def _name(address: Address) -> str:

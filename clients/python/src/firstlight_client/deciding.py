@@ -45,11 +45,11 @@ class Deciding:
             return _nothing(asked, reason or f"There is no scenario “{asked.scenario}”, or the key is not for it.")
         try:
             answer = decide(rules, asked, age=self._holding.age, reason=reason or self._holding.trouble)
-            seen = list(self._exposed.new(rules, asked, answer)) if expose else []
+            new = self._exposed.new(rules, asked, answer) if expose else []
         except Exception as error:  # ids or attributes that are nothing of JSON: a page view goes on
             log.exception("no decision")
             return _nothing(asked, f"{type(error).__name__}: {error}")
-        self._telling.expose(asked, answer, seen)
+        self._telling.expose(asked, answer, new)
         return answer
 
     def after_fork(self) -> None:

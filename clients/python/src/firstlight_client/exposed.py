@@ -1,14 +1,14 @@
 """Who met what in this hour, so that a page view tells only what an analysis does not know yet."""
 
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 
 from .answers import Answer, Met
 from .holding import Rules
 from .questions import Local
 
 HOUR = 3600  # seconds
-MOST = 100_000
+MOST = 100_000  # units and what they met
 
 
 class Exposed:
@@ -19,16 +19,14 @@ class Exposed:
         self._lock = threading.Lock()
         self._hour, self._seen = 0, set[int]()
 
-    def new(self, rules: Rules, asked: Local, answer: Answer) -> Iterator[Met]:
+    def new(self, rules: Rules, asked: Local, answer: Answer) -> list[Met]:
         """What is to be told; nothing that was forced on a tester."""
-        hour = int(asked.at.timestamp()) // HOUR
-        about = asked.scenario, tuple(sorted(asked.unit.items()))
-        for met in answer.experiments:
-            if met.forced:
-                continue
-            rule = rules.published.rules.get(met.experiment)
-            if (rule and rule.type == "switchback") or self._is_first(hour, (about, met)):
-                yield met
+        met = [one for one in answer.experiments if not one.forced]
+        unit = tuple(sorted(asked.unit.items()))
+        if self._is_first(int(asked.at.timestamp()) // HOUR, (asked.scenario, unit, *met)):
+            return met
+        known = rules.published.rules
+        return [one for one in met if one.experiment in known and known[one.experiment].type == "switchback"]
 
     def _is_first(self, hour: int, what: Hashable) -> bool:
         key = hash(what)
