@@ -69,7 +69,7 @@ def forced(rule: Rule, unit: Mapping[str, str], wishes: Wishes) -> Arm | None:
     return next((arm for arm in rule.arms if arm.key == wanted), None) if wanted else None
 
 
-def all_forced(met: Assigned, unit: Mapping[str, str], wishes: Wishes) -> frozenset[str]:
+def all_forced(met: Iterable[tuple[Rule, Arm]], unit: Mapping[str, str], wishes: Wishes) -> frozenset[str]:
     """Keys of experiments whose arm was forced on this unit."""
     return frozenset(rule.key for rule, _ in met if forced(rule, unit, wishes))
 
@@ -77,7 +77,7 @@ def all_forced(met: Assigned, unit: Mapping[str, str], wishes: Wishes) -> frozen
 class _Asking(NamedTuple):
     """One request, and what was found out so far."""
 
-    index: "Index"
+    here: "Index"  # a tuple has an `index` of its own
     unit: Mapping[str, str]
     attributes: Mapping[str, Any]
     wishes: Wishes
@@ -103,7 +103,7 @@ def _arm_of(asking: _Asking, key: str, deep: int = 0) -> Arm | None:
     """Each experiment is decided once; one that is asked for while it is being decided has no arm."""
     if key not in asking.decided:
         asking.decided[key] = None
-        lookup = asking.index.known.get(key) or asking.index.required.get(key)
+        lookup = asking.here.known.get(key) or asking.here.required.get(key)
         if lookup and deep <= MOST_DEEP and lookup.rule.type in REQUIRABLE:
             asking.decided[key] = _arm(asking, lookup, deep)
     return asking.decided[key]
