@@ -9,6 +9,7 @@ from rest_framework.routers import SimpleRouter
 
 from bandits import api as bandits
 from experiments import api as experiments
+from experiments import preview_links
 from firstlight.catalog import api as catalog
 from firstlight.doors import refusals
 from firstlight.exports import api as exports
@@ -23,6 +24,7 @@ ONE: dict[str, Any] = {"get": "retrieve", "put": "update"}
 router = SimpleRouter()
 router.register("scenarios", catalog.Scenarios, "scenario")
 router.register("layers", experiments.Layers, "layer")
+router.register("groups", experiments.Groups, "group")
 router.register("experiments", experiments.Experiments, "experiment")
 router.register("campaigns", bandits.Campaigns, "campaign")
 router.register("metrics", metrics.Metrics, "metric")
@@ -32,6 +34,7 @@ router.register("exports", exports.Exports, "export")
 v1: list[URLPattern | URLResolver] = [
     *router.urls,
     path("scenarios/<str:key>/metrics", metrics.ScenarioMetrics.as_view({"get": "retrieve"})),
+    path("scenarios/<str:key>/paths/", tracing.ScenarioPaths.as_view({"get": "retrieve"})),
     path("items/", catalog.Items.as_view(LIST)),
     path("merchants/", catalog.Merchants.as_view(LIST)),
     path("rates/", metrics.CurrencyRates.as_view(LIST)),
@@ -48,6 +51,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/console/", include("firstlight.console.urls")),
     path("admin/console/", include("firstlight.tracing.urls")),
     path("admin/", admin.site.urls),
+    path("preview", preview_links.page, name="preview_link"),
 ]
 
 handler400, handler403, handler404, handler500 = (

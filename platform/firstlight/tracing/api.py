@@ -1,4 +1,4 @@
-"""Traces over HTTP."""
+"""Traces over HTTP, and paths beside them."""
 
 from typing import Any
 
@@ -13,6 +13,9 @@ from rest_framework.views import APIView
 from firstlight.accounts.authentication import allowed_scenarios
 from firstlight.lake.models import Batch
 from firstlight.tracing import telling
+from firstlight.tracing.paths_api import ScenarioPaths
+
+__all__ = ["ScenarioPaths", "TraceView"]
 
 LONGEST = 200  # characters of an id
 

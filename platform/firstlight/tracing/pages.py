@@ -17,7 +17,6 @@ from firstlight.console.pictures import exported
 from firstlight.console.sections import Section
 from firstlight.events import traces
 from firstlight.kernel.windows import Window
-from firstlight.lake.models import Batch
 from firstlight.tracing import rooms, telling
 from firstlight.tracing.telling import Told
 
@@ -50,7 +49,6 @@ def listed(request: HttpRequest) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": "Traces",
-        "opts": Batch._meta,
         "wanted": wanted,
         "scenarios": Scenario.objects.order_by("name").values_list("key", "name"),
         "section": rooms.recent(found, at) if found else None,
@@ -65,7 +63,6 @@ def page(request: HttpRequest, trace_id: str) -> HttpResponse:
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Trace",
-        "opts": Batch._meta,
         "trace_id": trace_id,
         "found": found,
         "verdict": rooms.verdict(found) if found else None,

@@ -101,7 +101,7 @@ def recent(found: Sequence[tuple[str, Row]], at: datetime) -> Section:
 def _path(found: Told, titles: Mapping[str, str]) -> Section:
     ways = found.journey.ways
     if not ways:
-        return Section("path", "From request to order", missing="No item was placed, and no event names the trace yet.")
+        return Section("path", "The path of each item", missing="No item was placed, and no event names the trace yet.")
     drawn = ways[:MOST_DRAWN]
     picture = Picture(
         "path",
@@ -113,7 +113,7 @@ def _path(found: Told, titles: Mapping[str, str]) -> Section:
     notes = [f"The first {MOST_DRAWN} of {len(ways)} items are drawn."] if len(ways) > MOST_DRAWN else []
     notes += ["There are more than 1,000 events; the first are shown."] if found.trace.is_cut else []
     table = _table(ways, titles)
-    return Section("path", "From request to order", pictures=[picture], tables=[table], notes=notes)
+    return Section("path", "The path of each item", pictures=[picture], tables=[table], notes=notes)
 
 
 def _came(way: Way, journey: Journey, titles: Mapping[str, str]) -> Came:
@@ -141,7 +141,7 @@ def _table(ways: Sequence[Way], titles: Mapping[str, str]) -> Table:
             words.BLANK if way.position is None else way.position,
             _placed(way),
             _recalled(way) or words.BLANK,
-            words.number(way.score),
+            words.number(way.score, 3),
             *(_first(way, name) for name in STEPS),
         )
         for way in ways[:MOST_LISTED]
@@ -187,7 +187,7 @@ def _where(step: Step) -> Cell:
 
 def _placed(way: Way) -> Cell:
     if way.slot is None:
-        return Cell("the recommender")
+        return Cell("the recommender" if way.item else words.BLANK)
     chance = way.slot.get("propensity")
     how = f"{way.slot['source']}, table {way.slot['table']}, row {way.slot['row']}"
     return Cell(str(way.slot["campaign"]), f"{how}, chance {words.percent(chance)}" if chance is not None else how)
@@ -209,8 +209,8 @@ def _delay(step: Step) -> str:
     if step.delay is None:
         return f"at {step.at:%H:%M:%S}"
     if step.delay < 0:
-        return f"{words.number(-step.delay, 2)} s before"
-    short = f"{words.number(step.delay, 2)} seconds"
+        return f"{-step.delay:.1f} s before".replace(".0 s", " s")
+    short = f"{step.delay:.1f} s".replace(".0 s", " s")
     return f"after {short if step.delay < 60 else words.duration(timedelta(seconds=step.delay))}"
 
 

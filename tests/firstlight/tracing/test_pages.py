@@ -53,7 +53,7 @@ def test_a_trace_says_first_what_became_of_its_items(analyst: Client) -> None:
     assert "the snapshot that decided is not kept any more" in told
     assert "filtered by category dress and 1 item excluded" in told
     assert "60 % / 15 % / 25 %" in told
-    assert "after 4 seconds" in told
+    assert "after 4 s" in told
 
 
 def test_the_picture_has_a_row_for_each_item_and_goes_out_as_a_file(analyst: Client) -> None:
