@@ -88,7 +88,7 @@ def _shared(held: Mapping[str, list[Strip]], weights: Mapping[str, float]) -> di
         more, given = _split(given, weight * whole - _length(kept[arm]))
         kept[arm] += more
     if given:  # what floats left over
-        kept[next(reversed(weights))] += given
+        kept[list(weights)[-1]] += given
     return {arm: kept[arm] for arm in weights}
 
 
