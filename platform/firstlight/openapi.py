@@ -171,6 +171,7 @@ def hot_paths() -> dict[str, Any]:
             "allocations_batch", _json(batch), _object(results={"type": "array", "items": either})
         ),
         "/api/v1/events": _post("events_create", events, stored),
+        "/api/v1/rules": _rules(),
     }
 
 
@@ -182,6 +183,25 @@ def _post(name: str, content: dict[str, Any], answer: dict[str, Any]) -> dict[st
             "security": [{"key": []}],
             "requestBody": {"required": True, "content": content},
             "responses": {"200": {"description": "", "content": _json(answer)}},
+        }
+    }
+
+
+def _rules() -> dict[str, Any]:
+    """For clients that decide by themselves; what a rule says is known by the evaluator that reads it."""
+    members = {
+        "scenarios": {"type": "array", "items": {"type": "string"}},
+        "rules": {"type": "array", "items": {"type": "object"}},
+        "groups": {"type": "object", "additionalProperties": {"type": "array"}},
+    }
+    told = {"description": "", "content": _json({"type": "object", "properties": members})}
+    same = {"description": "As the one that If-None-Match names"}
+    return {
+        "get": {
+            "operationId": "rules_retrieve",
+            "tags": ["hot"],
+            "security": [{"key": []}],
+            "responses": {"200": told, "304": same},
         }
     }
 

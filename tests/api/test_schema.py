@@ -83,6 +83,7 @@ POST               /api/v1/webhooks/{key}/renew/
 POST               /api/v1/allocations
 POST               /api/v1/allocations/batch
 POST               /api/v1/events
+GET                /api/v1/rules
 """
 
 

@@ -32,7 +32,7 @@ def test_many_tasks_share_one_client(shop: Shop) -> None:
         )
         for one in found:
             here.track("click", answer=one, item_id="a")
-        assert await asyncio.to_thread(here.flush, 10)
+        assert await here.flush(10)
         return found
 
     found = run(shop, course, patience=Patience(deadline=20.0))
@@ -125,7 +125,7 @@ def test_rules_are_held_and_decided_by_without_waiting(shop: Shop) -> None:
     serve(shop, [rule("a")])
 
     async def course(here: AsyncFirstlight) -> Any:
-        assert await asyncio.to_thread(here.wait_until_ready, 5)
+        assert await here.wait_until_ready(5)
         return here.assign(UNIT, "home")
 
     assert run(shop, course, local=True).variant("a") in ("0", "1")

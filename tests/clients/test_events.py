@@ -270,6 +270,26 @@ def test_a_process_that_was_killed_leaves_its_events_to_the_next(shop: Shop, cli
     assert list((tmp_path / "events").iterdir()) == []
 
 
+def test_what_is_kept_is_for_nobody_elses_eyes_and_a_broken_file_holds_nothing_up(
+    shop: Shop, client: Make, tmp_path: Path
+) -> None:
+    """A folder in the place of a file cannot be read, whoever asks, root too."""
+    shop.close()
+    first = client(tmp_path)
+    for start in (0, 3_000):
+        track(first, range(start, start + 3_000))
+        assert within(5, lambda: not len(first._delivery._buffer))
+    broken = min(path for path in files(tmp_path) if path.suffix == ".ndjson")
+    assert {path.stat().st_mode & 0o077 for path in files(tmp_path) if path.suffix == ".ndjson"} == {0}
+    lost = broken.read_bytes().count(b"\n")
+    broken.unlink()
+    broken.mkdir()
+    shop.open()
+    assert within(20, lambda: first.flush(1))
+    assert first.counts.dropped == lost > 0
+    assert len(shop.stored) == 6_000 - lost
+
+
 def test_what_a_living_process_keeps_is_left_to_it(shop: Shop, client: Make, tmp_path: Path) -> None:
     shop.close()
     first, second = client(tmp_path), client(tmp_path)

@@ -19,6 +19,7 @@ from firstlight.assignment.index import Published
 from firstlight.assignment.rules import NO_WISHES, SHARED, Rule, Wishes
 from firstlight.snapshots.sections import Request
 from firstlight_client import Answer, Firstlight, FirstlightError, deciding, many
+from firstlight_client.assignment import rules as assigning
 from firstlight_client.exposed import Exposed
 from firstlight_client.holding import Shelf, Unusable, renewed
 from firstlight_client.questions import Local
@@ -74,7 +75,8 @@ def test_a_decision_made_here_is_the_servers(rules: list[Rule], of_key: set[str]
         request = Request(unit=unit, scenario=scenario, trace_id="t", at=at, attributes=said, wishes=own)
         expected: dict[str, Any] = {}
         section.decide(state, request, expected)
-        found = deciding.decide(held, Local(unit, scenario, "t", at, said, own), age=0, reason="")
+        mine = assigning.Wishes(*own) if own is not NO_WISHES else assigning.NO_WISHES
+        found = deciding.decide(held, Local(unit, scenario, "t", at, said, mine), age=0, reason="")
         told = msgspec.json.decode(msgspec.json.encode(found))
         for one in told["experiments"]:
             if not one["forced"]:

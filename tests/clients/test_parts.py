@@ -152,3 +152,13 @@ def test_a_wrong_clock_follows_the_servers_and_a_right_one_its_own() -> None:
         assert clock.now() == NOW - timedelta(seconds=1200)
     clock.hear(date(1))
     assert clock.now() == NOW
+
+
+def test_a_reply_that_was_long_under_way_does_not_put_a_right_clock_wrong() -> None:
+    ours = Time()
+    ours.now = NOW.timestamp()
+    clock = Clock(ours)
+    clock.hear(format_datetime(NOW - timedelta(seconds=9), usegmt=True), took=9.5)
+    assert clock.now() == NOW
+    clock.hear(format_datetime(NOW - timedelta(seconds=90), usegmt=True), took=9.5)
+    assert clock.now() == NOW - timedelta(seconds=90)

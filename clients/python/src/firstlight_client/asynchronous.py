@@ -55,6 +55,14 @@ class AsyncFirstlight(Core):
                 found += self._answering.several(some, outcome)
         return found
 
+    async def wait_until_ready(self, timeout: float = 10.0) -> bool:
+        """Whether there are rules for `assign`; waits for the first ones."""
+        return await asyncio.to_thread(self._wait, timeout)
+
+    async def flush(self, timeout: float = 5.0) -> bool:
+        """Whether the server has every event tracked so far; waits for it."""
+        return await asyncio.to_thread(self._flush, timeout)
+
     async def close(self, timeout: float = 5.0) -> None:
         """Send what waits, as far as it can be sent by then; the rest stays on disk for the next process."""
         if self._end is not None:

@@ -38,6 +38,14 @@ class Firstlight(Core):
                 found += self._answering.several(some, outcome)
         return found
 
+    def wait_until_ready(self, timeout: float = 10.0) -> bool:
+        """Whether there are rules for `assign`; waits for the first ones."""
+        return self._wait(timeout)
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Whether the server has every event tracked so far; waits for it."""
+        return self._flush(timeout)
+
     def close(self, timeout: float = 5.0) -> None:
         """Send what waits, as far as it can be sent by then; the rest stays on disk for the next process."""
         if self._end is not None:

@@ -22,14 +22,14 @@ class Clock:
     def now(self) -> datetime:
         return datetime.fromtimestamp(self._seconds(), UTC) + timedelta(seconds=self.behind)
 
-    def hear(self, date: str | None) -> None:
-        """The `Date` of a reply that has just come."""
+    def hear(self, date: str | None, took: float = 0.0) -> None:
+        """The `Date` of a reply that has just come, `took` seconds after it was asked for."""
         try:
             told = parsedate_to_datetime(date or "").timestamp()
         except ValueError:
             return
-        behind = told - self._seconds()
-        behind = behind if abs(behind) > TOLERATED else 0.0
-        if abs(behind - self.behind) > TOLERATED:
+        behind = told - self._seconds()  # of a right clock between -took and 0
+        behind = behind if not -TOLERATED - took <= behind <= TOLERATED else 0.0
+        if abs(behind - self.behind) > TOLERATED + took:
             log.warning("the clock of this host is %.0f s behind the server's; events follow the server's", behind)
             self.behind = behind

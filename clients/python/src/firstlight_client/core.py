@@ -117,8 +117,7 @@ class Core:
             raise _no_rules()
         return many.variants(self._holding.rules, experiment, scenario, ids, attributes)
 
-    def wait_until_ready(self, timeout: float = 10.0) -> bool:
-        """Whether there are rules for `assign`; waits for the first ones."""
+    def _wait(self, timeout: float) -> bool:
         if self._holding is None:
             raise _no_rules()
         self._begin()
@@ -140,8 +139,7 @@ class Core:
         told: Said = {**events.shown(answer), **said} if answer else said
         self._telling.track(type, (answer.unit if answer and unit is None else unit) or {}, told)
 
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Whether the server has every event tracked so far; waits for it."""
+    def _flush(self, timeout: float) -> bool:
         self._begin()
         return self._delivery.flush(timeout)
 
@@ -161,7 +159,7 @@ class Core:
 
     def _heard(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Reply):
-            self._clock.hear(outcome.headers.get("date"))
+            self._clock.hear(outcome.headers.get("date"), outcome.took)
         return outcome
 
     def _decided(self, question: Question, reason: str) -> Answer:

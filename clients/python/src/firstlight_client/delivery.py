@@ -6,6 +6,7 @@ server costs nothing until the disk's share is full. Where no folder is given, o
 wait in memory and are sent from there.
 """
 
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -207,7 +208,14 @@ class Delivery:
         return sent
 
     def _step_of(self, segment: Segment, spill: Spill) -> bool:
-        left = self._sent(segment.lines())
+        try:
+            lines = segment.lines()
+        except OSError as error:  # a broken disk must not hold up what comes behind
+            self._tell("dropped", segment.events)
+            self._trouble.say("%s cannot be read: %s", segment.path, error)
+            spill.remove(segment)
+            return True
+        left = self._sent(lines)
         if not left:
             spill.remove(segment)
         return not left
@@ -241,7 +249,9 @@ class Delivery:
         return PATIENCE if self._end_at is None else max(0.1, min(PATIENCE, self._end_at - time.monotonic()))
 
     def _pause(self, after: float | None) -> None:
-        waits = jitter(self._failures - 1, FIRST_PAUSE, LONGEST_PAUSE) if after is None else after
+        pause = jitter(self._failures - 1, FIRST_PAUSE, LONGEST_PAUSE)
+        # All who were told the same number do not come back at the same moment.
+        waits = pause if after is None else after * random.uniform(1.0, 1.1)
         self._not_before = time.monotonic() + waits
 
     def _tell(self, outcome: str, n: int) -> None:

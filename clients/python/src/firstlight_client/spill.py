@@ -12,6 +12,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -19,6 +20,7 @@ from typing import IO
 SEGMENT_BYTES = 2**20  # from which on a file is not written to any more
 SEGMENT_EVENTS = 2_500
 MOST_BYTES = 256 * 2**20
+PRIVATE = 0o700
 
 
 @dataclass
@@ -85,7 +87,8 @@ class Spill:
         """The server has it, or nobody ever will. Harmless for one that gave way meanwhile."""
         with self._lock:
             self._sealed = [one for one in self._sealed if one is not segment]
-            segment.path.unlink(missing_ok=True)
+            with suppress(OSError):  # sent it is, and known by its ids
+                segment.path.unlink(missing_ok=True)
             home = segment.path.parent
             if home in self._locks and home != self._home and all(one.path.parent != home for one in self._sealed):
                 self._leave(home)
@@ -135,17 +138,17 @@ class Spill:
             self._settle()
             self._number += 1
             path = self._home / f"{self._number:08}.ndjson"
-            self._open = Segment(path), path.open("ab", buffering=0)
+            self._open = Segment(path), _made(path)
         return self._open
 
     def _settle(self) -> None:
         if self._home not in self._locks:
-            self._root.mkdir(parents=True, exist_ok=True)
+            self._root.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
             lock = _locked(self._home)
             if lock is None:
                 raise BlockingIOError(f"{self._home} is somebody else's")
             self._locks[self._home] = lock
-            self._home.mkdir()
+            self._home.mkdir(mode=PRIVATE)
 
     def _leave(self, home: Path) -> None:
         """Remove what is empty and let go of the lock, in this order: nobody adopts a home that is being removed."""
@@ -179,6 +182,11 @@ class Spill:
             gone, size = gone + oldest.events, size - oldest.size
             self.remove(oldest)
         return gone
+
+
+def _made(path: Path) -> IO[bytes]:
+    """Read by nobody else: events name people."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab", buffering=0)
 
 
 def _locked(home: Path) -> IO[bytes] | None:

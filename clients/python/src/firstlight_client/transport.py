@@ -19,6 +19,7 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+    took: float = 0.0  # seconds
 
 
 class Failure(NamedTuple):
@@ -68,12 +69,13 @@ class Transport:
     def ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None, *, within: float
     ) -> Reply | Failure:
-        until = time.monotonic() + within
+        began = time.monotonic()
         try:
             with self._http.stream(
                 method, path, content=body or None, headers=headers, timeout=max(within, 0.001)
             ) as response:
-                return Reply(response.status_code, response.headers, _read(response, until))
+                body = _read(response, began + within)
+            return Reply(response.status_code, response.headers, body, time.monotonic() - began)
         except BROKEN as error:
             return failure(error)
 
@@ -97,11 +99,12 @@ class AsyncTransport:
     async def ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None, *, within: float
     ) -> Reply | Failure:
+        began = time.monotonic()
         try:
             async with asyncio.timeout(within):
                 # Without limits of its own: the one around it is the whole of it.
                 response = await self._http.request(method, path, content=body or None, headers=headers, timeout=None)
-            return Reply(response.status_code, response.headers, response.content)
+            return Reply(response.status_code, response.headers, response.content, time.monotonic() - began)
         except TimeoutError:
             return failure(TooSlow())
         except BROKEN as error:
