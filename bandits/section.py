@@ -125,6 +125,8 @@ def turns(state: State, request: Request, answer: dict[str, Any], placed: list[d
 
     The slots of a campaign that this unit does not see stay empty: what others show must not depend on its arm.
     """
+    if request.slots == 0:  # who asks for parameters alone meets no campaign
+        return
     campaigns = state.get(request.scenario, ())
     last = _last_position(campaigns, request.slots)
     eligible = {attribute: frozenset(values) for attribute, values in request.eligible.items()}

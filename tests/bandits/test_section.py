@@ -179,8 +179,12 @@ def test_the_answer_says_which_arm_a_unit_is_in_whatever_it_is_shown() -> None:
         assert met == {"experiment": "campaign:a-new", "variant": met["variant"], "phase": 1, "in_holdout": False}
         tables = {slot["table"] for slot in answer["discovery"]}
         assert tables == {"none": set(), "uniform": {60}, "learned": {55}}[met["variant"]]
-        none = answered(held, msgspec.structs.replace(of_user(i), slots=0))
-        assert none["experiments"] == [met] and none["discovery"] == []
+
+
+def test_who_asks_for_parameters_alone_meets_no_campaign() -> None:
+    """A flag is no page: to be counted with those who saw one would make a campaign look smaller than it is."""
+    answer = answered(state(SHARED), msgspec.structs.replace(of_user(1), slots=0))
+    assert (answer["experiments"], answer["discovery"]) == ([], [])
 
 
 def test_a_campaign_for_everybody_or_a_unit_without_the_id_is_in_no_arm() -> None:

@@ -30,13 +30,16 @@ def decide(state: Published, asked: Asked, answer: dict[str, Any]) -> None:
     """Adds `experiments` and `parameters`, and the weights of an arm that brings its own, for the objectives.
 
     Where the caller does the rest itself, also `interleaving` (how to draft one list) and `shared_experiments` (the
-    rule by which each item or merchant finds its arm). `sticky` is what the unit shall bring next time.
+    rule by which each item or merchant finds its arm). `sticky` is what the unit shall bring next time. Who asks for
+    some parameters alone meets those experiments alone that set one, and the holdouts that decide whether it does.
     """
     answer["experiments"], answer["parameters"] = [], {}
     if index := state.indexes.get(asked.scenario):
         met = index.assign(asked.unit, asked.attributes, asked.wishes)
         if index.switchbacks:
             met = [*met, *index.switched(asked.scenario, asked.at, asked.attributes)]
+        if asked.wishes.only:
+            met = [(rule, arm) for rule, arm in met if rule.type == "holdout" or rule.sets & asked.wishes.only]
         _meet(met, answer)
         if index.special or asked.wishes is not NO_WISHES:
             _mark(met, asked, answer)

@@ -79,6 +79,16 @@ class Rule(msgspec.Struct, frozen=True, dict=True):
             return ((i, span) for i, several in enumerate(self.pieces) for span in several)
         return enumerate(self.ranges)
 
+    @property
+    def flag(self) -> str:
+        """The flag that tells its arm."""
+        return f"experiment.{self.key}"
+
+    @cached_property
+    def sets(self) -> frozenset[str]:
+        """Names of the flags that it gives values: the parameters of its arms, and its own."""
+        return frozenset(name for arm in self.arms for name in arm.parameters) | {self.flag}
+
     @cached_property
     def told(self) -> dict[str, dict[str, Any]]:
         """By arm, what an answer says of a unit that meets it: made once, shared by all answers, changed by none."""
@@ -93,6 +103,7 @@ class Wishes(NamedTuple):
 
     forced: Mapping[str, str] = {}  # experiment -> arm, of a preview link
     sticky: Mapping[str, Any] = {}  # documents of an earlier answer
+    only: frozenset[str] = frozenset()  # parameters that are asked for; empty: all
 
 
 NO_WISHES = Wishes()

@@ -8,6 +8,7 @@ import structlog
 
 from firstlight.accounts.keys import HeldKey
 from firstlight.serving import access, decisions, journal, questions, wire
+from firstlight.serving.questions import Question
 from firstlight.serving.wire import Answer, Environ, Refusal
 from firstlight.snapshots.memory import Held
 from firstlight.snapshots.sections import Request, deciders
@@ -56,7 +57,12 @@ def decide(held: Held, request: Request) -> dict[str, Any]:
 
 
 def _allocated(held: Held, key: HeldKey, body: bytes, at: datetime) -> bytes:
-    request, asked = questions.parse(body, at)
+    return answered(held, key, questions.parse(body, at))[1]
+
+
+def answered(held: Held, key: HeldKey, question: Question) -> tuple[dict[str, Any], bytes]:
+    """The answer, logged where the question asks for it, and its bytes."""
+    request, asked = question
     if request.scenario not in held.state("scenarios"):
         raise questions.unknown_scenario(request.scenario)
     if key.scenarios and request.scenario not in key.scenarios:
@@ -65,7 +71,7 @@ def _allocated(held: Held, key: HeldKey, body: bytes, at: datetime) -> bytes:
     sent = decisions.encoded(answer)
     if asked:
         journal.add(decisions.decided(held, request, asked, answer, sent))
-    return sent
+    return answer, sent
 
 
 def _allocated_or_refused(held: Held, key: HeldKey, body: bytes, at: datetime) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import structlog
 import uuid_utils
 
-from firstlight.serving import allocations, ingest, limits, meters, probes, publishing, pulse
+from firstlight.serving import allocations, ingest, limits, meters, ofrep, probes, publishing, pulse
 from firstlight.serving.wire import Answer, Environ, Headers, Refusal
 
 log = structlog.get_logger(__name__)
@@ -28,13 +28,14 @@ DOORS = {
     "/api/v1/allocations/batch": Door(POST, allocations.allocate_batch),
     "/api/v1/events": Door(POST, ingest.ingest),
     "/api/v1/rules": Door(GET, publishing.rules),
+    ofrep.ALL: Door(POST, ofrep.evaluate_all),
     "/healthz": Door(GET, probes.healthz),
     "/readyz": Door(GET, probes.readyz),
     "/metrics": Door(GET, probes.metrics),
     pulse.PATH: Door(GET, pulse.answer),
 }
 # What begins so, where no path above is meant; what such a door counts and logs is told by the prefix.
-PREFIXES: dict[str, Door] = {}
+PREFIXES = {ofrep.ONE: Door(POST, ofrep.evaluate_one)}
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 ALWAYS: Headers = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
 

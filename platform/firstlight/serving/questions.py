@@ -66,13 +66,14 @@ class Asked(_Strict):
     trace_id: Id | None = None
     attributes: Annotated[dict[str, Any], Meta(max_length=100)] = {}
     recent: Annotated[list[Recent], Meta(max_length=200)] = []
-    slots: Annotated[int, Meta(ge=1, le=500)] | None = None
+    slots: Annotated[int, Meta(ge=0, le=500)] | None = None
     exclude_items: Ids = []
     eligible: Eligible | None = None
     propensities: bool = False
     log: bool = True
     forced: Annotated[str, Meta(min_length=1, max_length=4_000)] | None = None
     sticky: Annotated[dict[str, Brought], Meta(max_length=20)] = {}
+    only: Ids = []  # parameters
 
 
 class AskedBatch(_Strict):
@@ -108,7 +109,7 @@ def parse(body: bytes, at: datetime) -> Question:
         exclude_items=frozenset(asked.exclude_items),
         eligible=_named(asked.eligible),
         propensities=asked.propensities,
-        wishes=_wishes(asked, at) if asked.forced or asked.sticky else NO_WISHES,
+        wishes=_wishes(asked, at) if asked.forced or asked.sticky or asked.only else NO_WISHES,
     )
     # A long one is mostly blanks, or fields named twice: what it says is bounded, the bytes are not.
     said = body if len(body) < LONG else _encoder.encode(asked)
@@ -138,7 +139,7 @@ def _wishes(asked: Asked, at: datetime) -> Wishes:
         forced = previews.read(asked.forced, at) if asked.forced else {}
     except previews.Invalid as error:
         raise _wrong("/forced", str(error)) from error
-    return Wishes(forced, msgspec.to_builtins(asked.sticky))
+    return Wishes(forced, msgspec.to_builtins(asked.sticky), frozenset(asked.only))
 
 
 def _named(eligible: Eligible | None) -> dict[str, list[str]]:
