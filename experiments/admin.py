@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -13,8 +14,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from experiments import calendar, forms, past, planning
-from experiments.models import Experiment, Layer, Look, Status
+from experiments import calendar, forms, groups, past, planning
+from experiments.models import Experiment, Layer, Look, SavedGroup, Status
 from experiments.page import n_units, verdict_tone
 from experiments.preview import PreviewPages
 from experiments.result_pages import ResultPages
@@ -62,12 +63,50 @@ class LayerAdmin(AuditedAdmin[Layer]):
         return exported([found] if found else [], picture, form, name=layer.key)
 
 
+@admin.register(SavedGroup)
+class SavedGroupAdmin(AuditedAdmin[SavedGroup]):
+    says_when_empty = "A saved group is a long list with a name: conditions say {“user_id”: {“$inGroup”: “testers”}}."
+    form = forms.SavedGroupForm
+    list_display = ["name", "key", "attribute", "size", "named_by"]
+    search_fields = ["key", "name"]
+    fields = [("name", "key"), "description", ("attribute", "are_numbers"), "values"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: SavedGroup | None = None) -> list[str]:
+        return ["key"] if obj else []  # conditions name it
+
+    @admin.display(description="Values")
+    def size(self, row: SavedGroup) -> str:
+        return words.count(len(row.values))
+
+    @admin.display(description="Named by")
+    def named_by(self, row: SavedGroup) -> str:
+        return ", ".join(groups.users(row)) or "–"
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Those that a condition names are shown as what stands in the way."""
+        found, counts, missing, kept = super().get_deleted_objects(objs, request)
+        return found, counts, missing, [*kept, *filter(None, map(groups.why_kept, objs))]
+
+    def delete_model(self, request: HttpRequest, obj: SavedGroup) -> None:
+        with transaction.atomic():
+            groups.hold()
+            if groups.why_kept(obj):  # since the page was asked for
+                raise PermissionDenied(groups.why_kept(obj))
+            super().delete_model(request, obj)
+
+
 @admin.register(Experiment)
 class ExperimentAdmin(ResultPages, SteppedExperiments, PreviewPages, AuditedAdmin[Experiment]):
     says_when_empty = "Plan the first: who, which arms, what is measured. The form says what it could find."
     form = forms.ExperimentForm
-    inlines = [planning.ArmInline, planning.MeasuredInline, planning.RampInline, planning.FurtherLayerInline]
-    audited_children = ("arms", "measured", "ramp", "further_layers")
+    inlines = [
+        planning.ArmInline,
+        planning.MeasuredInline,
+        planning.RampInline,
+        planning.FurtherLayerInline,
+        planning.PrerequisiteInline,
+    ]
+    audited_children = ("arms", "measured", "ramp", "further_layers", "requires")
     list_display = ["titled", "state", "verdict", "health", "units", "time"]
     list_display_links = None
     list_filter = ["status", "scenarios", "owner"]

@@ -6,9 +6,20 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
-from experiments.models import Arm, Experiment, ExperimentMetric, FurtherLayer, MetricRole, RampStage
+from experiments import groups
+from experiments.lifecycle import prerequisites
+from experiments.models import (
+    Arm,
+    Experiment,
+    ExperimentMetric,
+    FurtherLayer,
+    MetricRole,
+    Prerequisite,
+    RampStage,
+    SavedGroup,
+)
 from firstlight.accounts.forms import JsonField
 from firstlight.assignment import targeting
 
@@ -49,7 +60,7 @@ class ExperimentForm(forms.ModelForm[Experiment]):
 
     def clean_targeting(self) -> dict[str, Any]:
         given = self.cleaned_data["targeting"] or {}
-        if wrong := targeting.faults(given):
+        if wrong := targeting.faults(given) or list(groups.faults(given)):
             raise ValidationError(wrong)
         return dict(given)
 
@@ -168,6 +179,70 @@ class RampFormSet(forms.BaseInlineFormSet[RampStage, Experiment, RampForm]):
         for before, after in pairwise(sorted(kept, key=lambda form: form.cleaned_data["position"])):
             if after.cleaned_data["coverage"] <= before.cleaned_data["coverage"]:
                 after.add_error("coverage", "Each stage lets more units in than the one before.")
+
+
+class PrerequisiteForm(Spoken, forms.ModelForm[Prerequisite]):
+    class Meta:
+        model = Prerequisite
+        fields = ("required", "arms")
+        labels = {"required": "Experiment"}
+        help_texts = {"arms": "Keys, with a comma between them."}
+
+
+class PrerequisiteFormSet(forms.BaseInlineFormSet[Prerequisite, Experiment, PrerequisiteForm]):
+    """No circle is saved: whoever saves waits for who saves before."""
+
+    def clean(self) -> None:
+        super().clean()
+        kept = [f for f in self.forms if (f.instance.pk or f.has_changed()) and f not in self.deleted_forms]
+        if not kept or any(form.errors for form in kept):
+            return
+        prerequisites.hold()
+        lines = [(form.cleaned_data["required"], form.cleaned_data["arms"]) for form in kept]
+        for fault in prerequisites.faults_of(self.instance, lines):
+            named = [form for form in kept if f"“{form.cleaned_data['required'].key}”" in fault]
+            (named or kept)[-1].add_error("required", fault)
+
+
+class SavedGroupForm(forms.ModelForm[SavedGroup]):
+    values = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 20, "spellcheck": "false"}),
+        help_text="One a line, at most 100,000.",
+    )
+    are_numbers = forms.BooleanField(
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="The values are numbers: 81 and “81” are not the same to a condition.",
+    )
+
+    class Meta:
+        model = SavedGroup
+        fields = ("name", "key", "description", "attribute")
+        help_texts = {"key": "What conditions call it. It cannot change later."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        given = self.instance.values or []
+        self.initial["values"] = "\n".join(map(str, given))
+        self.initial["are_numbers"] = any(not isinstance(one, str) for one in given)
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        lines = [line.strip() for line in found.get("values", "").splitlines() if line.strip()]
+        try:
+            values: list[Any] = [_number(line) for line in lines] if found.get("are_numbers") else lines
+        except ValueError as error:
+            self.add_error("values", f"Not every line is a number: {error}.")
+            return found
+        if wrong := list(groups.of_values(values)):
+            self.add_error("values", wrong)
+        self.instance.values = values
+        return found
+
+
+def _number(line: str) -> int | float:
+    return int(line) if line.lstrip("-").isdigit() else float(line)
 
 
 class FurtherLayerForm(Spoken, forms.ModelForm[FurtherLayer]):

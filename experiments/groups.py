@@ -43,8 +43,8 @@ def of_values(values: Any) -> Iterator[str]:
         yield "Give a list of texts or numbers."
     elif len(values) > MOST_VALUES:
         yield f"At most {MOST_VALUES:,} values; these are {len(values):,}."
-    elif wrong := next((one for one in values if not _is_value(one)), None):
-        yield f"Texts of at most {LONGEST_VALUE} characters, and numbers: {str(wrong)[:50]} is neither."
+    elif wrong := [place for place, one in enumerate(values, 1) if not _is_value(one)]:
+        yield f"A value is a text of 1 to {LONGEST_VALUE} characters or a number: number {wrong[0]:,} is neither."
 
 
 def _is_value(one: Any) -> bool:

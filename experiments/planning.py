@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from django.http import HttpRequest
 
 from experiments import forms
-from experiments.models import Arm, Experiment, ExperimentMetric, FurtherLayer, RampStage, Status
+from experiments.models import Arm, Experiment, ExperimentMetric, FurtherLayer, Prerequisite, RampStage, Status
 from firstlight.accounts.audited import TabularInline
 
 if TYPE_CHECKING:
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     _MeasuredInline = TabularInline[ExperimentMetric, Experiment]
     _RampInline = TabularInline[RampStage, Experiment]
     _FurtherLayerInline = TabularInline[FurtherLayer, Experiment]
+    _PrerequisiteInline = TabularInline[Prerequisite, Experiment]
 else:
-    _ArmInline = _MeasuredInline = _RampInline = _FurtherLayerInline = TabularInline
+    _ArmInline = _MeasuredInline = _RampInline = _FurtherLayerInline = _PrerequisiteInline = TabularInline
 
 FOLDED = ["collapse"]
 STEPS: Any = [
@@ -124,3 +125,16 @@ class FurtherLayerInline(_LineOfDraft, _FurtherLayerInline):
     classes = FOLDED
     verbose_name = "further layer"
     verbose_name_plural = "Further layers – its units lie in the buckets of each"
+
+
+class PrerequisiteInline(_LineOfDraft, _PrerequisiteInline):
+    model = Prerequisite
+    form = forms.PrerequisiteForm
+    formset: Any = forms.PrerequisiteFormSet
+    fk_name = "experiment"
+    fields = ("required", "arms")
+    extra = 0
+    hide_title = True
+    classes = FOLDED
+    verbose_name = "prerequisite"
+    verbose_name_plural = "Prerequisites – its units are in given arms of other experiments"

@@ -11,7 +11,9 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 from rest_framework.utils.urls import replace_query_param
 
+from experiments import groups
 from experiments.buckets import Span, allocation
+from experiments.lifecycle import prerequisites
 from experiments.models import (
     PLANNED,
     Arm,
@@ -22,9 +24,11 @@ from experiments.models import (
     FurtherLayer,
     Layer,
     Look,
+    Prerequisite,
     Progress,
     RampStage,
     Redrawn,
+    SavedGroup,
     Status,
 )
 from firstlight.accounts.models import User
@@ -36,7 +40,7 @@ from firstlight.metrics.models import Metric
 from firstlight.objectives import weights
 
 MOST_ARMS, MOST_METRICS, MOST_SCENARIOS = 20, 50, 100
-MOST_STAGES, MOST_LAYERS, MOST_TAGS, MOST_LINKS = 20, 10, 20, 20
+MOST_STAGES, MOST_LAYERS, MOST_TAGS, MOST_LINKS, MOST_REQUIRED = 20, 10, 20, 20, 10
 SLICES = ("country", "platform", "visitor", "category", "recall_source")
 # What may change after the start. All else is the plan, and what is found is only worth something if that stood before.
 FREE = frozenset({"name", "hypothesis", "owner", "tags", "links"})
@@ -101,6 +105,21 @@ class FurtherLayerSerializer(Strict, serializers.ModelSerializer[FurtherLayer]):
         return attrs
 
 
+class RequirementSerializer(Strict, serializers.ModelSerializer[Prerequisite]):
+    """The unit must be in one of these arms of another experiment."""
+
+    experiment = serializers.SlugRelatedField(
+        slug_field="key", queryset=Experiment.objects.prefetch_related("arms"), source="required"
+    )
+    arms = serializers.ListSerializer[Any](
+        child=serializers.CharField(max_length=100), min_length=1, max_length=MOST_ARMS
+    )
+
+    class Meta:
+        model = Prerequisite
+        fields = ["experiment", "arms"]
+
+
 class LinkSerializer(Strict):
     label = serializers.CharField(max_length=200)  # type: ignore[assignment]
     url = serializers.URLField(max_length=2_000)
@@ -116,7 +135,7 @@ class Condition(serializers.Field[Any, Any, Any, Any]):
     """Who may take part: {"country": {"$in": ["IN", "BR"]}}; {} is everybody."""
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if faults := targeting.faults(data):
+        if faults := targeting.faults(data) or list(groups.faults(data)):
             raise serializers.ValidationError(faults)
         return dict(data)
 
@@ -144,6 +163,12 @@ class ExperimentSerializer(Named, serializers.ModelSerializer[Experiment]):
     further_layers = serializers.ListSerializer[Any](
         child=FurtherLayerSerializer(), required=False, max_length=MOST_LAYERS
     )
+    requires = serializers.ListSerializer[Any](
+        child=RequirementSerializer(), required=False, max_length=MOST_REQUIRED, help_text="All of them must hold."
+    )
+    testers = serializers.DictField(
+        child=serializers.CharField(), read_only=True, help_text="{id: arm}; changed at `testers/`."
+    )
     tags = serializers.ListSerializer[Any](
         child=serializers.CharField(max_length=50), required=False, max_length=MOST_TAGS
     )
@@ -160,9 +185,19 @@ class ExperimentSerializer(Named, serializers.ModelSerializer[Experiment]):
 
     class Meta:
         model = Experiment
-        exclude = ["id"]
+        exclude = ["id", "pieces"]
         read_only_fields = [
-            *("status", "phase", "submitted_by", "reviewed_by", "review_note", "scheduled_for", "started_at"),
+            *(
+                "status",
+                "phase",
+                "dealt_in",
+                "refused_before",
+                "submitted_by",
+                "reviewed_by",
+                "review_note",
+                "scheduled_for",
+                "started_at",
+            ),
             *("paused_at", "stopped_at", "decision", "decided_at", "decided_by", "decision_note", "decision_look"),
             *("shipped_arm", "created_at"),
         ]
@@ -182,6 +217,10 @@ class ExperimentSerializer(Named, serializers.ModelSerializer[Experiment]):
         if any(later["coverage"] <= earlier["coverage"] for earlier, later in pairwise(stages)):
             raise serializers.ValidationError("A ramp only adds units: each stage covers more than the one before.")
         return stages
+
+    def validate_requires(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        _refuse_twice(line["required"].key for line in lines)
+        return lines
 
     def validate_further_layers(self, layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         _refuse_twice(line["layer"].key for line in layers)
@@ -209,7 +248,11 @@ class ExperimentSerializer(Named, serializers.ModelSerializer[Experiment]):
 
     def _save(self, sent: dict[str, Any], save: Any) -> Experiment:
         lines = {name: sent.pop(name) for name in LINES if name in sent}
+        prerequisites.hold()
         experiment: Experiment = save(sent)
+        required = [(line["required"], line["arms"]) for line in lines.get("requires", [])]
+        if wrong := list(prerequisites.faults_of(experiment, required)) if required else []:
+            raise serializers.ValidationError({"requires": wrong})
         for name, rows in lines.items():
             model, numbered = LINES[name]
             getattr(experiment, name).all().delete()
@@ -226,6 +269,7 @@ LINES: dict[str, tuple[Any, bool]] = {
     "measured": (ExperimentMetric, False),
     "ramp": (RampStage, True),
     "further_layers": (FurtherLayer, False),
+    "requires": (Prerequisite, False),
 }
 
 
@@ -237,6 +281,40 @@ def _refuse_empty_span(first: int, end: int) -> None:
 def _refuse_twice(keys: Iterable[str]) -> None:
     if twice := [key for key, n in Counter(keys).items() if n > 1]:
         raise serializers.ValidationError(f"Twice: {', '.join(twice)}.")
+
+
+@extend_schema_field({"type": "array", "maxItems": groups.MOST_VALUES, "items": {"type": ["string", "number"]}})
+class Values(serializers.Field[Any, Any, Any, Any]):
+    """Of a saved group: texts and numbers."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if faults := list(groups.of_values(data)):
+            raise serializers.ValidationError(faults)
+        return list(data)
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class SavedGroupLineSerializer(Named, serializers.ModelSerializer[SavedGroup]):
+    """A group in a list, where its values would be in the way."""
+
+    size = serializers.SerializerMethodField("count")
+
+    class Meta:
+        model = SavedGroup
+        fields = ["key", "name", "description", "attribute", "size"]
+        extra_kwargs = {"description": {"max_length": 10_000}}
+
+    def count(self, group: SavedGroup) -> int:
+        return len(group.values)
+
+
+class SavedGroupSerializer(SavedGroupLineSerializer):
+    values = Values()
+
+    class Meta(SavedGroupLineSerializer.Meta):
+        fields = [*SavedGroupLineSerializer.Meta.fields, "values"]
 
 
 class OwnedSerializer(serializers.Serializer[Span]):

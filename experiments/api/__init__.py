@@ -2,14 +2,26 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import mixins
 
+from experiments import groups
 from experiments.api.calculator import Calculator
 from experiments.api.readings import Readings
 from experiments.api.steps import Steps
-from experiments.models import Experiment, Layer, Status
-from experiments.serializers import FREE, ExperimentSerializer, LayerMapSerializer, LayerSerializer
+from experiments.models import Experiment, Layer, SavedGroup, Status
+from experiments.serializers import (
+    FREE,
+    ExperimentSerializer,
+    LayerMapSerializer,
+    LayerSerializer,
+    SavedGroupLineSerializer,
+    SavedGroupSerializer,
+)
+from firstlight.accounts import audit
+from firstlight.accounts.authentication import actor
 from firstlight.accounts.resources import Resource
 from firstlight.catalog.models import Scenario
 from firstlight.doors import queries
@@ -23,6 +35,26 @@ class Layers(Resource):
 
     def get_serializer_class(self) -> Any:
         return LayerMapSerializer if self.action == "retrieve" else LayerSerializer
+
+
+class Groups(mixins.DestroyModelMixin, Resource):
+    """Saved groups; the list leaves their values out."""
+
+    queryset = SavedGroup.objects.all()
+    serializer_class = SavedGroupSerializer
+    http_method_names = ["get", "head", "post", "patch", "delete"]
+
+    def get_serializer_class(self) -> Any:
+        return SavedGroupLineSerializer if self.action == "list" else SavedGroupSerializer
+
+    @transaction.atomic
+    def perform_destroy(self, instance: SavedGroup) -> None:
+        groups.hold()
+        if why := groups.why_kept(instance):
+            raise Conflict(why)
+        before = audit.state(instance)
+        instance.delete()
+        audit.record(actor(self.request), "deleted", "saved group", instance.key, before=before, after={})
 
 
 FILTERS = {
@@ -40,10 +72,10 @@ FILTERS = {
 )
 class Experiments(Steps, Readings, Calculator, Resource):
     queryset = Experiment.objects.select_related("owner", "layer", "copied_from").prefetch_related(
-        "scenarios", "arms", "measured__metric", "ramp", "further_layers__layer"
+        "scenarios", "arms", "measured__metric", "ramp", "further_layers__layer", "requires__required"
     )
     serializer_class = ExperimentSerializer
-    children = ("arms", "measured", "ramp", "further_layers")
+    children = ("arms", "measured", "ramp", "further_layers", "requires")
     filters = {
         "status": "status",
         "scenario": "scenarios__key",

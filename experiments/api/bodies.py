@@ -8,6 +8,8 @@ from experiments.models import Decision
 from firstlight.catalog.models import key_validator
 from firstlight.doors.serializers import Fraction, Strict
 
+RESHUFFLE = "Deal all units anew, instead of as few as possible."
+REFUSE = "With `reshuffle`, of a sticky experiment: who has met an arm takes part no more."
 NOTE = {"max_length": 10_000, "trim_whitespace": True}
 
 
@@ -43,11 +45,32 @@ class Copied(Strict):
 class Weights(Strict):
     weights = serializers.DictField(child=Fraction(decimals=4), help_text="{arm: share of the units}, every arm.")
     reason = serializers.CharField(required=False, allow_blank=True, max_length=500)
+    reshuffle = serializers.BooleanField(required=False, help_text=RESHUFFLE)
+    refuse_former = serializers.BooleanField(required=False, help_text=REFUSE)
 
 
 class RemovedArm(Strict):
     arm = serializers.CharField(max_length=100)
     reason = serializers.CharField(required=False, allow_blank=True, max_length=500)
+    reshuffle = serializers.BooleanField(required=False, help_text=RESHUFFLE)
+    refuse_former = serializers.BooleanField(required=False, help_text=REFUSE)
+
+
+class Testers(Strict):
+    testers = serializers.DictField(
+        child=serializers.CharField(max_length=100), help_text="{id: arm}, all of them; {} for none."
+    )
+
+
+class Previewed(Strict):
+    arm = serializers.CharField(max_length=100)
+    hours = serializers.IntegerField(min_value=1, max_value=24 * 30, required=False, default=24 * 7)
+
+
+class PreviewSerializer(serializers.Serializer[Any]):
+    forced = serializers.CharField(help_text="Send it as `forced` to /api/v1/allocations.")
+    until = serializers.DateTimeField()
+    link = serializers.URLField(help_text="Explains it to whom it is given.")
 
 
 class Ramped(Strict):

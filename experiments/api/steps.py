@@ -1,6 +1,7 @@
 """Every command on an experiment as a POST; what it refuses is a 409 in its words."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from django.db import transaction
@@ -11,7 +12,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from experiments import lifecycle
+from experiments import lifecycle, preview_links
 from experiments.api import bodies
 from experiments.lifecycle import checklist
 from experiments.models import Experiment
@@ -116,6 +117,23 @@ class Steps(Resource):
     def remove_arm(self, request: Request, key: str) -> Response:
         """Goes on without an arm: the next phase."""
         return self._run(lifecycle.remove_arm, bodies.RemovedArm)
+
+    @step("testers", takes=bodies.Testers)
+    def testers(self, request: Request, key: str) -> Response:
+        """Who always sees which arm, and is never counted; these take the place of those there were."""
+        return self._run(lifecycle.force, bodies.Testers)
+
+    @extend_schema(request=bodies.Previewed, responses=bodies.PreviewSerializer)
+    @action(detail=True, methods=["post"])
+    def preview(self, request: Request, key: str) -> Response:
+        """A signed link that forces an arm for a while on whoever has it. Nothing is stored."""
+        asked = self._body(bodies.Previewed)
+        try:
+            made = preview_links.make(self.get_object(), asked["arm"], timezone.now(), timedelta(hours=asked["hours"]))
+        except lifecycle.Unable as refusal:
+            raise Conflict(str(refusal)) from refusal
+        link = request.build_absolute_uri(made.address)
+        return Response(bodies.PreviewSerializer({"forced": made.token, "until": made.until, "link": link}).data)
 
     @extend_schema(request=bodies.Copied, responses={201: ExperimentSerializer})
     @action(detail=True, methods=["post"])

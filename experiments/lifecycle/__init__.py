@@ -16,6 +16,7 @@ from experiments.lifecycle.states import (
     UnableToChange,
     UnableToCopy,
     UnableToDecide,
+    UnableToForce,
     UnableToPause,
     UnableToRamp,
     UnableToResume,
@@ -26,6 +27,7 @@ from experiments.lifecycle.states import (
     UnableToSubmit,
     possible,
 )
+from experiments.lifecycle.testers import force
 
 __all__ = [
     "Unable",
@@ -33,6 +35,7 @@ __all__ = [
     "UnableToChange",
     "UnableToCopy",
     "UnableToDecide",
+    "UnableToForce",
     "UnableToPause",
     "UnableToRamp",
     "UnableToResume",
@@ -47,6 +50,7 @@ __all__ = [
     "change_weights",
     "copy",
     "decide",
+    "force",
     "pause",
     "possible",
     "ramp_to",

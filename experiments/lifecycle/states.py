@@ -5,7 +5,7 @@ draft -> in review -> scheduled -> running <-> paused -> stopped -> decided -> a
 
 from dataclasses import dataclass
 
-from experiments.models import LIVE, Experiment, Status
+from experiments.models import LIVE, PLANNED, Experiment, Status
 from firstlight.console import words
 
 
@@ -61,6 +61,10 @@ class UnableToRamp(Unable):
     pass
 
 
+class UnableToForce(Unable):
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     name: str
@@ -98,6 +102,7 @@ COMMANDS = {
             UnableToArchive,
         ),
         Command("change_weights", "given other weights", LIVE, None, UnableToChange),
+        Command("force", "given testers", (*PLANNED, *LIVE), None, UnableToForce),
         Command("remove_arm", "freed of an arm", LIVE, None, UnableToChange),
         Command("ramp_to", "ramped", (Status.RUNNING,), None, UnableToRamp),
         Command("advance", "ramped", (Status.RUNNING,), None, UnableToRamp),

@@ -35,6 +35,36 @@ class _Text(forms.CharField):
         super().__init__(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), max_length=10_000, **kwargs)
 
 
+class _Reshuffle(forms.BooleanField):
+    def __init__(self, **kwargs: Any) -> None:
+        said = "Nearly everybody changes arm then, and everybody is counted. Else as few as possible change, and who "
+        super().__init__(
+            label="Deal all units anew",
+            required=False,
+            widget=UnfoldBooleanSwitchWidget,
+            help_text=f"{said}has met an arm before is left out of the new phase's analysis.",
+            **kwargs,
+        )
+
+
+class TestersForm(StepForm):
+    testers = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 8, "spellcheck": "false"}),
+        help_text="One a line: the id, a blank, the key of the arm. Empty: nobody.",
+    )
+
+    def __init__(self, row: Experiment, data: Any = None) -> None:
+        super().__init__(row, data)
+        self.initial = {"testers": "\n".join(f"{unit} {arm}" for unit, arm in row.testers.items())}
+
+    def clean_testers(self) -> dict[str, str]:
+        lines = [line.rsplit(maxsplit=1) for line in self.cleaned_data["testers"].splitlines() if line.strip()]
+        if wrong := next((" ".join(line) for line in lines if len(line) != 2), None):
+            raise ValidationError(f"“{wrong}” is not an id, a blank and an arm.")
+        return dict(lines)
+
+
 class NoteForm(StepForm):
     note = _Text(required=False, help_text="For those who read the plan later.")
 
@@ -90,6 +120,7 @@ class WeightsForm(StepForm):
                 widget=UnfoldAdminDecimalFieldWidget,
             )
         self.fields["reason"] = forms.CharField(required=False, max_length=500, widget=UnfoldAdminTextInputWidget())
+        self.fields["reshuffle"] = _Reshuffle()
 
     def clean(self) -> dict[str, Any]:
         found = super().clean() or {}
@@ -100,12 +131,13 @@ class WeightsForm(StepForm):
 
     def answers(self) -> dict[str, Any]:
         weights = {arm.key: self.cleaned_data[f"weight_{arm.key}"] for arm in self.arms}
-        return {"weights": weights, "reason": self.cleaned_data["reason"]}
+        return {name: self.cleaned_data[name] for name in ("reason", "reshuffle")} | {"weights": weights}
 
 
 class RemoveArmForm(StepForm):
     arm = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
     reason = forms.CharField(required=False, max_length=500, widget=UnfoldAdminTextInputWidget)
+    reshuffle = _Reshuffle()
 
     def __init__(self, row: Experiment, data: Any = None) -> None:
         super().__init__(row, data)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from experiments import lifecycle
-from experiments.lifecycle import ramps, rules
+from experiments.lifecycle import prerequisites, ramps, rules
 from experiments.models import Experiment, RampStage
 from experiments.steps.words import STEPS
 
@@ -44,6 +44,8 @@ def _makes_sense(row: Experiment, name: str) -> bool:
             return ramps.in_force(list(row.ramp.order_by("position"))) is not None
         case "ramp_to":
             return row.coverage < 1
+        case "force":
+            return prerequisites.can_force(row)
         case "remove_arm":
             return row.arms.count() > 2
     return True

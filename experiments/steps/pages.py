@@ -9,8 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils import timezone
 
-from experiments import lifecycle
-from experiments.lifecycle import checklist
+from experiments import lifecycle, preview_links
+from experiments.lifecycle import checklist, prerequisites
 from experiments.lifecycle.items import REVIEW
 from experiments.models import PLANNED, Experiment
 from experiments.steps.offered import address
@@ -52,7 +52,7 @@ def _step(request: HttpRequest, row: Experiment, name: str, asked: Asked) -> Ste
         more = form.answers() if form else {}
         return getattr(lifecycle, name)(row.pk, actor=actor(request.user), at=timezone.now(), **more)
 
-    notes = _notes(row, name, asked) if request.method == "GET" else ()
+    notes = (*_notes(row, name, asked), *_links(request, row, name)) if request.method == "GET" else ()
     return Step(
         question=asked.question.format(name=row.name),
         consequence=asked.consequence,
@@ -76,6 +76,21 @@ def _notes(row: Experiment, name: str, asked: Asked) -> tuple[tuple[str, str], .
         return ()
     listed = checklist.of(row, timezone.now())
     return tuple((item.state.value, item.sentence) for item in listed if item.key != REVIEW)
+
+
+def _links(request: HttpRequest, row: Experiment, name: str) -> list[tuple[str, str]]:
+    """One for each arm, for who shall see it once and is on no list."""
+    if name != "force" or not prerequisites.can_force(row):
+        return []
+    arms = row.arms.order_by("position").values_list("key", flat=True)
+    made = {arm: preview_links.make(row, arm, timezone.now(), preview_links.USUAL) for arm in arms}
+    return [
+        (
+            "ok",
+            f"Preview link of “{arm}”, good until {one.until:%d %B}: {request.build_absolute_uri(one.address)}",
+        )
+        for arm, one in made.items()
+    ]
 
 
 def _landing(row: Experiment) -> str:

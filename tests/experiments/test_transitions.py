@@ -20,22 +20,24 @@ MORE: dict[str, dict[str, Any]] = {
     "ship": {"note": "Better."},
     "change_weights": {"weights": {"control": Decimal("0.4"), "new": Decimal("0.6")}},
     "ramp_to": {"coverage": Decimal("0.9")},
+    "force": {"testers": {"t-1": "new"}},
 }
 
 # state: {command that is allowed there: state it leads to}
 ALLOWED: dict[str, dict[str, str]] = {
-    "draft": {"submit": "in_review", "schedule": "scheduled", "start": "running", "archive": "archived"},
-    "in_review": {"approve": SAME, "return_to_draft": "draft", "archive": "archived"},
-    "scheduled": {"return_to_draft": "draft", "schedule": "scheduled", "start": "running"},
-    "running": {"pause": "paused", "stop": "stopped", "change_weights": SAME, "ramp_to": SAME},
-    "paused": {"resume": "running", "stop": "stopped", "change_weights": SAME},
+    "draft": {"submit": "in_review", "schedule": "scheduled", "start": "running", "archive": "archived"}
+    | {"force": SAME},
+    "in_review": {"approve": SAME, "return_to_draft": "draft", "archive": "archived", "force": SAME},
+    "scheduled": {"return_to_draft": "draft", "schedule": "scheduled", "start": "running", "force": SAME},
+    "running": {"pause": "paused", "stop": "stopped", "change_weights": SAME, "ramp_to": SAME, "force": SAME},
+    "paused": {"resume": "running", "stop": "stopped", "change_weights": SAME, "force": SAME},
     "stopped": {"decide": "decided", "ship": "decided", "archive": "archived"},
     "decided": {"archive": "archived"},
     "archived": {},
 }
 COMMANDS = (
     *("submit", "approve", "return_to_draft", "schedule", "start", "pause", "resume", "stop", "decide", "ship"),
-    *("archive", "change_weights", "ramp_to"),
+    *("archive", "change_weights", "ramp_to", "force"),
 )
 
 

@@ -13,6 +13,7 @@ GROUPS = [
             ("Experiments", "science", "experiments.experiment"),
             ("Discovery campaigns", "travel_explore", "bandits.campaign"),
             ("Layers", "layers", "experiments.layer"),
+            ("Saved groups", "group_work", "experiments.savedgroup"),
         ],
     ),
     (
