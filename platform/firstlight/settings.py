@@ -228,7 +228,7 @@ INBOX_KEEP_DAYS = env.integer("INBOX_KEEP_DAYS", 4, at_least=4)  # sending again
 # --- exports --------------------------------------------------------------------------------------------------------
 EXPORT_DIR = Path(env.text("EXPORT_DIR", str(VAR_DIR / "exports"))).resolve()
 # What can be exported: each path names a module with `SOURCES` of exports.sources.
-EXPORT_SOURCES = ["experiments.exports", "bandits.exports", "firstlight.events.exports"]
+EXPORT_SOURCES = ["experiments.exports", "bandits.exports", "firstlight.events.exports", "firstlight.tracing.exports"]
 
 # --- notices --------------------------------------------------------------------------------------------------------
 PUBLIC_URL = env.text("PUBLIC_URL", "")  # of this site, for links in e-mails

@@ -13,6 +13,7 @@ from tests import shop
 from tests.browser.test_admin import drawn, overflow
 from tests.browser.test_journey import faults
 from tests.firstlight.tracing import rows
+from tests.firstlight.tracing.test_paths_pages import market
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 Visit = Callable[..., Page]
@@ -45,6 +46,27 @@ def test_a_trace_is_found_and_drawn(visit: Visit, tmp_path: Path, width: int, mo
     page.screenshot(path=tmp_path / "trace.png", full_page=True)
     page.emulate_media(media="print")
     assert overflow(page) <= 0
+
+
+@pytest.mark.parametrize(("width", "mode"), [(1440, "light"), (400, "dark")])
+def test_paths_are_drawn_and_compared_by_the_arms_of_an_experiment(
+    visit: Visit, tmp_path: Path, width: int, mode: str
+) -> None:
+    shop.experiment()
+    rows.write(*market())
+    page = visit("analyst", width=width, dark=mode == "dark")
+    page.goto("/admin/console/scenarios/home_feed/")
+    page.click("a:has-text('Paths')")
+    page.wait_for_url("**/paths/home_feed/")
+    assert drawn(page, mode=mode) == 1
+    page.select_option("#experiment", "ranker")
+    page.get_by_role("button", name="Compare").press("Enter")
+    page.wait_for_url("**experiment=ranker")
+    assert drawn(page, mode=mode) == 3
+    assert page.get_by_text("no causal comparison").count() >= 1
+    assert overflow(page) <= 0
+    assert faults(page) == []
+    page.screenshot(path=tmp_path / "paths.png", full_page=True)
 
 
 def test_an_empty_list_leads_on_by_keyboard(visit: Visit) -> None:
