@@ -14,6 +14,7 @@ CONTROL = """
 GET POST           /api/v1/scenarios/
 GET PATCH          /api/v1/scenarios/{key}/
 GET                /api/v1/scenarios/{key}/metrics
+GET                /api/v1/scenarios/{key}/paths/
 GET POST           /api/v1/metrics/
 GET PATCH          /api/v1/metrics/{key}/
 GET                /api/v1/metrics/{key}/versions/

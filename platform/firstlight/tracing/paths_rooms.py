@@ -1,6 +1,6 @@
 """The paths of a scenario in words, pictures and tables. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from firstlight.console import charts, words
 from firstlight.console.charts import Bar, Interval
@@ -68,15 +68,19 @@ def _exposure(found: Found) -> Section:
 
 
 def _noted(counts: Counts, total: int) -> str:
-    share = counts.impressions / total if total else None
-    rate = counts.clicks / counts.impressions if counts.impressions else None
-    return f"{words.percent(share)}, {words.percent(rate)} clicked"
+    if not counts.impressions:
+        return f"{words.plural(counts.clicks, 'click')}, {words.plural(counts.orders, 'order')}"
+    return f"{words.percent(counts.impressions / total)}, {words.percent(counts.clicks / counts.impressions)} clicked"
 
 
-def _unnamed(paths: Iterable[Path], total: int) -> str:
-    if any(not path.is_rest and not path.recall_source and not path.ranker for path in paths):
-        return "What names no path is counted as such: send recall_source and ranker with impressions."
-    return f"All {words.plural(total, 'impression')} name their path."
+def _unnamed(paths: Mapping[Path, Counts], total: int) -> str:
+    none = paths.get(Path("", ""))
+    if none is None:
+        return f"All of {words.plural(total, 'impression')} and what came of them have their path."
+    told = [words.plural(n, noun) for n, noun in ((none.impressions, "impression"), (none.orders, "order")) if n]
+    return (
+        f"{words.listing(told) or 'Clicks'} have no path: send recall_source and ranker with impressions, and trace_id."
+    )
 
 
 def _counted(found: Found, total: int) -> Table:

@@ -1,4 +1,4 @@
-"""A trace in words, a picture and tables. Pure."""
+"""A trace in words, a picture and tables."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
