@@ -37,8 +37,8 @@ def assign(
     asking = _Asking(index, unit, attributes, wishes, _decided(index, unit, wishes, found))
     special = {key: arm for key in _open(index, unit, wishes, found) if (arm := _arm_of(asking, key))}
     ours = _apart([(index.known[key].rule, arm) for key, arm in special.items()])
-    taken = {seed for rule, _ in ours for seed in _layers(rule)}
-    plain = [one for one in found if one[0].key not in special and not taken & _layers(one[0])]
+    taken = {seed for rule, _ in ours for seed in layers(rule)}
+    plain = [one for one in found if one[0].key not in special and not taken & layers(one[0])]
     first = [one for one in plain if one[0].type not in OWN_ARM]
     rest = [one for one in plain if one[0].type in OWN_ARM]
     return first + sorted(rest + ours, key=lambda one: one[0].key)
@@ -132,7 +132,7 @@ def _is_in(asking: _Asking, required: Requirement, deep: int) -> bool:
     return arm is not None and arm.key in required.arms
 
 
-def _layers(rule: Rule) -> frozenset[str]:
+def layers(rule: Rule) -> frozenset[str]:
     """Seeds of the layers in which a test excludes others."""
     if rule.type not in OWN_ARM:
         return frozenset()
@@ -144,7 +144,7 @@ def _apart(met: Assigned) -> Assigned:
     taken: set[str] = set()
     kept = []
     for rule, arm in met:
-        if not taken & _layers(rule):
+        if not taken & layers(rule):
             kept.append((rule, arm))
-            taken |= _layers(rule)
+            taken |= layers(rule)
     return kept

@@ -1,0 +1,30 @@
+// The npm SDK of GrowthBook, unchanged: for every line {payload, units: [{attributes, docs?}]} the values of all features,
+// by unit, as a line, and which experiments it told of. A value that is null is left out.
+import { createInterface } from "node:readline";
+import { GrowthBookClient } from "@growthbook/growthbook";
+
+
+function values(client, features, { attributes, docs }) {
+  const tracked = {};
+  const context = {
+    attributes,
+    trackingCallback: (experiment, result) => (tracked[experiment.key] = result.key),
+  };
+  if (docs) {
+    context.stickyBucketAssignmentDocs = docs;
+    context.saveStickyBucketAssignmentDoc = async () => undefined;
+  }
+  const found = {};
+  for (const name of features) {
+    const value = client.evalFeature(name, context).value;
+    if (value !== null) found[name] = value;
+  }
+  return { values: found, tracked };
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { payload, units } = JSON.parse(line);
+  const client = new GrowthBookClient().initSync({ payload });
+  const features = Object.keys(payload.features);
+  console.log(JSON.stringify(units.map((unit) => values(client, features, unit))));
+}
