@@ -17,18 +17,20 @@ from firstlight.serving.wire import Answer, Environ, Headers
 from firstlight.snapshots.memory import Held
 
 MOST_KEPT = 64  # sets of scenarios that keys are limited to; past it the bytes of one are made anew
+WORTH_IT = 2**10  # bytes from which on a body is compressed for who takes it
 QUICK = 1  # level of gzip: a tenth of the size in a tenth of the time of the best
 
 
 class Body(NamedTuple):
     plain: bytes
-    squeezed: bytes
+    squeezed: bytes | None
     digest: str  # of the plain one
 
     @classmethod
     def of(cls, state: Published, scenarios: frozenset[str]) -> "Body":
         plain = published.encode(published.document(state, scenarios))
-        return cls(plain, gzip.compress(plain, QUICK, mtime=0), published.digest(plain))
+        squeezed = gzip.compress(plain, QUICK, mtime=0) if len(plain) >= WORTH_IT else None
+        return cls(plain, squeezed, published.digest(plain))
 
 
 class Bodies:
@@ -58,13 +60,13 @@ def rules(environ: Environ) -> Answer:
     held = access.snapshot()
     key = access.admit(environ, held, "allocate")
     body = _bodies.of(held.state("experiments"), _scenarios(held, key))
-    squeezed = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
+    squeezed = body.squeezed if "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "") else None
     tag = f'"{body.digest}{"-gzip" if squeezed else ""}"'
     headers: Headers = (("ETag", tag), ("Vary", "Accept-Encoding"), ("Firstlight-Snapshot", str(held.number)))
     if body.digest in environ.get("HTTP_IF_NONE_MATCH", ""):
         return Answer(304, b"", headers=headers)
     if squeezed:
-        return Answer(200, body.squeezed, headers=(*headers, ("Content-Encoding", "gzip")))
+        return Answer(200, squeezed, headers=(*headers, ("Content-Encoding", "gzip")))
     return Answer(200, body.plain, headers=headers)
 
 

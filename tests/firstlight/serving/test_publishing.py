@@ -64,6 +64,9 @@ def test_the_tag_is_the_digest_and_the_same_tag_is_answered_by_304(client: Clien
 
 
 def test_gzip_is_the_same_document_under_a_tag_of_its_own(client: Client, hold: Any) -> None:
+    small = client.ask("GET", PATH, HTTP_ACCEPT_ENCODING="gzip")
+    assert "Content-Encoding" not in small.headers
+    hold(holding(7, [rule(f"e-{i}") for i in range(20)]))
     plain = client.ask("GET", PATH)
     squeezed = client.ask("GET", PATH, HTTP_ACCEPT_ENCODING="gzip, deflate")
     assert squeezed.headers["Content-Encoding"] == "gzip"
