@@ -74,6 +74,7 @@ INSTALLED_APPS = [
 # What serving knows, in the order in which it decides. Each path names a module with the verbs of snapshots.sections.
 SNAPSHOT_SECTIONS = [
     "firstlight.accounts.section",
+    "firstlight.accounts.client_section",
     "firstlight.catalog.section",
     "experiments.section",
     "firstlight.objectives.section",
@@ -144,6 +145,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_PROXY", False) else None
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20  # the contract's 4 MiB
+STREAMS_URL = env.text("STREAMS_URL", "").rstrip("/")  # where clients hear of changes; empty: they ask now and then
 METRICS_NETWORKS = env.words("METRICS_NETWORKS", "127.0.0.0/8,::1/128")  # who may read /metrics
 
 # --- API ------------------------------------------------------------------------------------------------------------

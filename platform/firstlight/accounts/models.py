@@ -65,6 +65,35 @@ class ApiKey(models.Model):
         return f"{self.name} ({self.public_id})"
 
 
+class ClientKey(models.Model):
+    """`sdk-<id>`: what the SDKs of GrowthBook fetch by, in browsers and apps. No secret: what it opens is public."""
+
+    key = models.CharField(max_length=40, unique=True, editable=False)
+    name = models.CharField(max_length=100, help_text="Who uses it: “web shop, production”.")
+    scenarios = ArrayField(
+        models.CharField(max_length=200),
+        default=list,
+        blank=True,
+        help_text="Keys of the scenarios whose experiments anybody may read by it; empty means all.",
+    )
+    tells_lists = models.BooleanField(
+        "tells lists",
+        default=False,
+        help_text="Also ids of testers and values of saved groups, for anybody to read. Without them testers are dealt "
+        "like everybody, and experiments whose conditions name a saved group are left out.",
+    )
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "client key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.key})"
+
+
 class AuditEntry(models.Model):
     """Who changed what, from which value to which. The database refuses to change or delete a row."""
 

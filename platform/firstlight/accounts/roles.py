@@ -23,6 +23,7 @@ OWN = "notices.subscription"  # everybody's own, and nobody else's
 OUT = "exports.job"  # data that leaves the house
 BACK = "snapshots.hold"  # returning to an earlier state, and lifting that
 SAY = "experiments.comment"  # stands as it was said: nobody changes or deletes it
+KEYS = "accounts.apikey accounts.clientkey"
 SHELVES = "catalog.scenario catalog.item catalog.merchant catalog.category"
 
 MAY: dict[Role, dict[str, str]] = {  # {verbs: models}
@@ -45,9 +46,9 @@ MAY: dict[Role, dict[str, str]] = {  # {verbs: models}
     },
     # keeps it running: keys and catalogue, and may start and stop what others planned
     Role.OPERATOR: {
-        "view": f"{EVERYTHING} {OWN} accounts.auditentry accounts.apikey notices.webhook notices.delivery",
-        "add": f"accounts.apikey notices.webhook {SHELVES} {OWN} {SAY} {BACK}",
-        "change": f"accounts.apikey notices.webhook {SHELVES} {OWN} {BACK} experiments.experiment bandits.campaign",
+        "view": f"{EVERYTHING} {OWN} accounts.auditentry {KEYS} notices.webhook notices.delivery",
+        "add": f"{KEYS} notices.webhook {SHELVES} {OWN} {SAY} {BACK}",
+        "change": f"{KEYS} notices.webhook {SHELVES} {OWN} {BACK} experiments.experiment bandits.campaign",
         "delete": OWN,
     },
     Role.VIEWER: {"view": f"{EVERYTHING} {OWN}", "add change delete": OWN},
