@@ -88,6 +88,25 @@ def test_reasons(client: Client, hold: Hold, name: str, context: dict[str, Any],
     assert isinstance(told["variant"], str)
 
 
+def test_an_arm_that_leaves_a_parameter_alone_is_told_without_a_value(client: Client, hold: Hold) -> None:
+    arms = (Arm("control", 0.5), Arm("short", 0.5, {"copy": "Hi"}), Arm("none", 0.0, {"copy": None}))
+    hold([rule("copy", arms=arms), rule("mixed", arms=arms, type="interleaving"), rule("goods", unit="item_id")])
+    told = [flag(client, "copy", targetingKey=f"u-{i}") for i in range(20)]
+    assert {(one["variant"], one["reason"], one.get("value")) for one in told} == {
+        ("control", "SPLIT", None),
+        ("short", "SPLIT", "Hi"),
+    }
+    assert all(one["metadata"]["experiment"] == "copy" for one in told)
+    named = client.post(ALL, {"context": {"targetingKey": "u", "scenario": "home"}}).json["flags"]
+    assert [one["key"] for one in named] == ["copy", "experiment.copy"]  # what gives a unit no one value is no flag
+
+
+def test_a_share_of_the_units_is_a_split_also_with_one_arm(client: Client, hold: Hold) -> None:
+    hold([rule("ramp", arms=(Arm("on", 1.0, {"x": True}),), coverage=0.5, ranges=((0.0, 0.5),))])
+    told = [flag(client, "x", targetingKey=f"u-{i}") for i in range(40)]
+    assert {(one["reason"], one.get("value")) for one in told} == {("SPLIT", True), ("DISABLED", None)}
+
+
 def test_a_parameter_has_one_type_in_all_arms(client: Client, hold: Hold) -> None:
     got = [
         client.post(f"{ALL}/quota", {"context": {"targetingKey": f"u-{i}", "scenario": "home"}}).body for i in range(20)
@@ -199,7 +218,8 @@ def test_flags_are_what_allocations_answers(
     assert {one["reason"] for one in flags.values()} <= REASONS
     given = {name: one["value"] for name, one in flags.items() if "value" in one}
     arms = {f"experiment.{one['experiment']}": one["variant"] for one in answer.json["experiments"]}
-    assert given == {**arms, **answer.json["parameters"]}
+    set_to = {name: value for name, value in answer.json["parameters"].items() if value is not None}
+    assert given == {**arms, **set_to}
     for name, value in given.items():  # and each by itself
         alone = client.post(f"{ALL}/{name}", {"context": context}).json
         assert (alone["value"], alone["variant"]) == (value, flags[name]["variant"])
