@@ -219,6 +219,18 @@ def test_a_page_never_waits_for_a_server_that_hangs_and_events_reach_the_disk_me
     assert within(2, lambda: sum(path.read_bytes().count(b"\n") for path in files(tmp_path)) == 1_000)
 
 
+def test_what_is_tracked_before_a_close_is_on_disk_though_the_sender_hangs(
+    shop: Shop, client: Make, tmp_path: Path
+) -> None:
+    shop.say = lambda asked: Say(after=30)
+    here = client(tmp_path)
+    track(here, range(1))
+    assert within(5, lambda: len(shop.heard) == 1)
+    track(here, range(1, 10))
+    here.close(0.1)
+    assert sum(path.read_bytes().count(b"\n") for path in files(tmp_path)) == 10
+
+
 def test_memory_is_bounded_and_what_gives_way_is_counted(shop: Shop, client: Make) -> None:
     shop.close()
     here = client(buffer_events=100)

@@ -3,12 +3,12 @@
 from .answers import Answer, Met, Slot
 from .asynchronous import AsyncFirstlight
 from .client import Firstlight
-from .delivery import Counts
 from .errors import FirstlightError, Refused, Unavailable
 from .events import Rejected
 from .options import Options
 from .questions import Question
 from .retrying import Patience
+from .tally import Counts
 
 __all__ = [
     "Answer",

@@ -18,7 +18,7 @@ from .buffer import Buffer
 from .calls import Course, Outcome, Request
 from .clock import Clock
 from .deciding import Deciding
-from .delivery import Counts, Delivery
+from .delivery import Delivery
 from .errors import FirstlightError
 from .events import Rejected, Said
 from .holding import Holding, Shelf
@@ -27,6 +27,7 @@ from .questions import Local, Question
 from .remembered import Memory
 from .reports import Reports
 from .spill import Spill
+from .tally import Counts, Tally
 from .telling import Telling
 from .transport import Address, Reply, Transport
 from .trouble import log
@@ -64,8 +65,7 @@ class Core:
             self._send_events,
             Buffer(given.buffer_events, given.buffer_bytes),
             Spill(home / "events", given.spill_bytes, fsync=given.fsync) if home else None,
-            on_rejected or _log_rejected,
-            count=self._reports.count_events,
+            Tally(on_rejected or _log_rejected, self._reports.count_events),
         )
         self._telling = Telling(self._clock, self._delivery)
         shelf = Shelf(home / f"rules-{_name(self._address)}") if home else None

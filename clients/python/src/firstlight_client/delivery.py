@@ -10,7 +10,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from . import sending
 from .buffer import Buffer
@@ -18,6 +17,7 @@ from .events import Rejected
 from .retrying import jitter
 from .sending import Halve, Later, Taken
 from .spill import SEGMENT_BYTES, SEGMENT_EVENTS, Segment, Spill
+from .tally import Counts, Tally
 from .transport import Failure, Reply
 from .trouble import Trouble, log
 
@@ -29,35 +29,20 @@ ADOPTING = 60.0  # seconds between two looks for what other processes left
 Send = Callable[[bytes, float], Reply | Failure]  # a body, within seconds
 
 
-class Counts(NamedTuple):
-    """Events since the client was made."""
-
-    tracked: int
-    accepted: int
-    duplicates: int
-    rejected: int
-    dropped: int  # for want of room
-    waiting: int
-
-
 class Delivery:
     def __init__(
         self,
         send: Send,
         buffer: Buffer,
         spill: Spill | None,
-        on_rejected: Callable[[Rejected], None],
-        *,
-        count: Callable[[str, int], None] = lambda outcome, n: None,
+        tally: Tally,
     ) -> None:
-        self._send, self._buffer, self._spill = send, buffer, spill
-        self._on_rejected, self._count = on_rejected, count
-        self._numbers = dict.fromkeys(Counts._fields, 0)
+        self._send, self._buffer, self._spill, self._tally = send, buffer, spill, tally
         self._start()
 
     def _start(self) -> None:
         self._threads: list[threading.Thread] = []
-        self._starting, self._counting, self._keeping = threading.Lock(), threading.Lock(), threading.Lock()
+        self._starting, self._keeping = threading.Lock(), threading.Lock()
         self._woken, self._ending = threading.Event(), threading.Event()
         self._end_at: float | None = None  # of time.monotonic: all is to end by then
         self._walked = threading.Condition()
@@ -69,26 +54,27 @@ class Delivery:
 
     @property
     def counts(self) -> Counts:
-        return Counts(**{**self._numbers, "waiting": self.waiting})
+        return self._tally.counts(self.waiting)
 
     @property
     def waiting(self) -> int:
-        return len(self._buffer) + len(self._held) + (self._spill.events if self._spill else 0)
+        with self._keeping:  # not while events are between two places
+            return len(self._buffer) + len(self._held) + (self._spill.events if self._spill else 0)
 
     def add(self, lines: Sequence[bytes]) -> None:
         """Called by whoever tracks: neither waits nor fails."""
-        self._tell("tracked", len(lines))
+        self._tally.add("tracked", len(lines))
         if self._end_at is not None:
-            self._tell("dropped", len(lines))
+            self._tally.add("dropped", len(lines))
             return
-        self._tell("dropped", self._buffer.add(lines))
+        self._tally.add("dropped", self._buffer.add(lines))
         if not self._threads:
             self.start()
 
     def refuse(self, rejected: Rejected) -> None:
         """What was tracked and is no event."""
-        self._tell("tracked", 1)
-        self._reject(rejected)
+        self._tally.add("tracked", 1)
+        self._tally.reject(rejected)
 
     def start(self) -> None:
         with self._starting:
@@ -99,13 +85,6 @@ class Delivery:
                 self._threads.append(threading.Thread(target=self._run_keeping, name="firstlight-spill", daemon=True))
             for thread in self._threads:
                 thread.start()
-
-    def _reject(self, rejected: Rejected) -> None:
-        self._tell("rejected", 1)
-        try:
-            self._on_rejected(rejected)
-        except Exception:
-            log.exception("the callback for rejected events failed")
 
     def flush(self, timeout: float) -> bool:
         """Whether the server has all that was tracked before; waits for it."""
@@ -129,7 +108,7 @@ class Delivery:
         self._buffer = self._buffer.emptied()
         if self._spill:
             self._spill.forget()
-        self._numbers = dict.fromkeys(Counts._fields, 0)
+        self._tally.forget()
         self._start()
 
     def _run(self) -> None:
@@ -142,10 +121,14 @@ class Delivery:
 
     def _run_keeping(self) -> None:
         while not self._ending.wait(PERIOD):
-            try:
-                self._keep()
-            except Exception:
-                self._trouble.say("events were not written", exc_info=True)
+            self._try_to_keep()
+        self._try_to_keep()  # the sender may hang until the process is gone
+
+    def _try_to_keep(self) -> None:
+        try:
+            self._keep()
+        except Exception:
+            self._trouble.say("events were not written", exc_info=True)
 
     def _walk(self) -> None:
         with self._walked:
@@ -166,7 +149,7 @@ class Delivery:
     def _settle(self) -> None:
         self._keep()
         if left := len(self._buffer) + len(self._held):
-            self._tell("dropped", left)
+            self._tally.add("dropped", left)
             log.error("%d events lost at the end of the process", left)
         if self._spill:
             self._spill.close()
@@ -182,11 +165,11 @@ class Delivery:
         with self._keeping:
             while self._spill and (lines := self._buffer.take(SEGMENT_EVENTS, SEGMENT_BYTES)):
                 try:
-                    self._tell("dropped", self._spill.write(lines))
+                    self._tally.add("dropped", self._spill.write(lines))
                     self._disk_refuses = False
                 except OSError as error:
                     self._disk_refuses = True
-                    self._tell("dropped", self._buffer.give_back(lines))
+                    self._tally.add("dropped", self._buffer.give_back(lines))
                     self._trouble.say("events stay in memory: %s", error)
                     return
 
@@ -200,18 +183,19 @@ class Delivery:
             return self._step_of(segment, self._spill)
         if self._spill and not self._disk_refuses:
             return False
-        self._held = self._buffer.take(SEGMENT_EVENTS, SEGMENT_BYTES)
+        with self._keeping:
+            self._held = self._buffer.take(SEGMENT_EVENTS, SEGMENT_BYTES)
         left = self._sent(self._held)
-        sent = bool(self._held) and not left
-        self._tell("dropped", self._buffer.give_back(left))
-        self._held = []
+        with self._keeping:
+            sent, self._held = bool(self._held) and not left, []
+            self._tally.add("dropped", self._buffer.give_back(left))
         return sent
 
     def _step_of(self, segment: Segment, spill: Spill) -> bool:
         try:
             lines = segment.lines()
         except OSError as error:  # a broken disk must not hold up what comes behind
-            self._tell("dropped", segment.events)
+            self._tally.add("dropped", segment.events)
             self._trouble.say("%s cannot be read: %s", segment.path, error)
             spill.remove(segment)
             return True
@@ -228,13 +212,13 @@ class Delivery:
         match sending.outcome(reply, lines):
             case Taken(accepted, duplicates, rejected):
                 self._failures = 0
-                self._tell("accepted", accepted)
-                self._tell("duplicates", duplicates)
+                self._tally.add("accepted", accepted)
+                self._tally.add("duplicates", duplicates)
                 for one in rejected:
-                    self._reject(one)
+                    self._tally.reject(one)
                 return []
             case Halve(reason) if len(lines) == 1:
-                self._reject(sending.never(lines[0], reason))
+                self._tally.reject(sending.never(lines[0], reason))
                 return []
             case Halve():
                 half = len(lines) // 2
@@ -253,9 +237,3 @@ class Delivery:
         # All who were told the same number do not come back at the same moment.
         waits = pause if after is None else after * random.uniform(1.0, 1.1)
         self._not_before = time.monotonic() + waits
-
-    def _tell(self, outcome: str, n: int) -> None:
-        if n:
-            with self._counting:
-                self._numbers[outcome] += n
-            self._count(outcome, n)
