@@ -237,8 +237,7 @@ class SavedGroupForm(forms.ModelForm[SavedGroup]):
             return found
         if wrong := list(groups.of_values(values)):
             self.add_error("values", wrong)
-        self.instance.values = values
-        return found
+        return {**found, "values": values}
 
 
 def _number(line: str) -> int | float:

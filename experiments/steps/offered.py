@@ -45,7 +45,7 @@ def _makes_sense(row: Experiment, name: str) -> bool:
         case "ramp_to":
             return row.coverage < 1
         case "force":
-            return prerequisites.can_force(row)
+            return prerequisites.can_force(row) and not row.is_template
         case "remove_arm":
             return row.arms.count() > 2
     return True

@@ -128,14 +128,6 @@ STEPS: dict[str, Asked] = {
         forms.RemoveArmForm,
         stops=True,
     ),
-    "force": Asked(
-        "Testers",
-        "person_check",
-        "Who shall see which arm of “{name}”?",
-        "Testers see their arm wherever it runs, whatever targeting, layers and coverage say. They are never counted.",
-        "The testers of “{name}” are kept.",
-        forms.TestersForm,
-    ),
     "decide": Asked(
         "Decide",
         "gavel",
@@ -150,6 +142,14 @@ STEPS: dict[str, Asked] = {
         "Archive “{name}”?",
         "It leaves the lists of what is going on. Nothing of it is lost.",
         "“{name}” is archived.",
+    ),
+    "force": Asked(
+        "Testers",
+        "person_check",
+        "Who shall see which arm of “{name}”?",
+        "Testers see their arm wherever it runs, whatever targeting, layers and coverage say. They are never counted.",
+        "The testers of “{name}” are kept.",
+        forms.TestersForm,
     ),
     "copy": Asked(
         "Copy",

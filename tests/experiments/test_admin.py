@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from experiments import page
-from experiments.models import Experiment, Look, Status
+from experiments.models import Experiment, Look, SavedGroup, Status
 from firstlight.accounts.models import AuditEntry
 from tests import shop
 
@@ -38,6 +38,9 @@ def at(name: str, row: Experiment) -> str:
     return reverse(f"admin:experiments_experiment_{name}", args=[row.pk])
 
 
+LINES = ("ramp", "further_layers", "requires")
+
+
 def form(**changes: str) -> dict[str, str]:
     """What the browser sends for a sound plan."""
     metric = shop.metric("shop-click-rate", "Click rate", "ratio", "click", denominator_event="impression")
@@ -56,7 +59,7 @@ def form(**changes: str) -> dict[str, str]:
     }
     more = {"pre_days": "14", "prior": "history", "prior_mean": "0", "prior_sd": "0.05", "holdback": "0"}
     special = {"switch_hours": "24", "burn_in_minutes": "0"}
-    none = {f"{name}-{count}_FORMS": "0" for name in ("ramp", "further_layers") for count in ("TOTAL", "INITIAL")}
+    none = {f"{name}-{count}_FORMS": "0" for name in LINES for count in ("TOTAL", "INITIAL")}
     return plan | rest | how | more | special | arms | weights | measured | roles | none | changes
 
 
@@ -340,3 +343,55 @@ def test_an_empty_page_says_what_to_do(admin_client: Client) -> None:
     page = admin_client.get("/admin/experiments/layer/").content.decode()
     assert "No layers yet" in page and "A layer keeps experiments apart" in page and "New layer" in page
     assert "Nothing matches" in admin_client.get("/admin/experiments/layer/?q=none").content.decode()
+
+
+def test_a_prerequisite_is_kept_by_the_form_and_a_circle_is_refused_beside_it(manager: Client) -> None:
+    manager.post(ADD, form())
+    first = Experiment.objects.get(key="ranker")
+    needs = {"requires-TOTAL_FORMS": "1", "requires-0-required": str(first.pk), "requires-0-arms": "din"}
+    answer = manager.post(ADD, form(key="second", **(needs | {"requires-0-arms": "red"})))
+    assert "“ranker” has no arm red, but control and din." in answer.content.decode()
+    assert manager.post(ADD, form(key="second", **needs)).status_code == 302
+    second = Experiment.objects.get(key="second")
+    assert [(line.required.key, line.arms) for line in second.requires.all()] == [("ranker", ["din"])]
+    lines = {f"{name}-INITIAL_FORMS": str(n) for name, n in (("arms", 2), ("measured", 1))}
+    own = {f"arms-{i}-id": str(arm.pk) for i, arm in enumerate(first.arms.order_by("position"))}
+    own |= {"measured-0-id": str(first.measured.get().pk)}
+    back = {"requires-TOTAL_FORMS": "1", "requires-0-required": str(second.pk), "requires-0-arms": "din"}
+    answer = manager.post(at("change", first), form(**lines, **own, **back))
+    assert "It would require itself: “ranker” → “second” → “ranker”." in answer.content.decode()
+    assert not first.requires.exists()
+
+
+GROUP = "/admin/experiments/savedgroup/"
+
+
+def test_a_group_is_kept_line_by_line_and_one_in_use_stays(manager: Client) -> None:
+    sent = {"name": "Testers", "key": "testers", "attribute": "user_id", "values": "u-1\n\n u 2 \n81\n"}
+    assert manager.post(f"{GROUP}add/", sent).status_code == 302
+    group = SavedGroup.objects.get()
+    assert group.values == ["u-1", "u 2", "81"]
+    refused = manager.post(f"{GROUP}{group.pk}/change/", {**sent, "are_numbers": "on"})
+    assert "Not every line is a number" in refused.content.decode()
+    assert (
+        manager.post(f"{GROUP}{group.pk}/change/", {**sent, "values": "7\n1.5", "are_numbers": "on"}).status_code == 302
+    )
+    assert SavedGroup.objects.get().values == [7, 1.5]
+    unknown = manager.post(ADD, form(targeting='{"user_id": {"$inGroup": "tester"}}'))
+    assert "There is no saved group “tester”." in unknown.content.decode()
+    manager.post(ADD, form(targeting='{"user_id": {"$inGroup": "testers"}}'))
+    listed = manager.get(GROUP).content.decode()
+    assert "ranker" in listed
+    asked = manager.post(f"{GROUP}{group.pk}/delete/", {"post": "yes"})
+    assert "“testers” is named by the targeting of “ranker”" in asked.content.decode()
+    assert SavedGroup.objects.exists()
+    Experiment.objects.get().delete()
+    assert manager.post(f"{GROUP}{group.pk}/delete/", {"post": "yes"}).status_code == 302
+    assert not SavedGroup.objects.exists()
+
+
+def test_the_page_of_testers_shows_a_link_for_each_arm(manager: Client) -> None:
+    manager.post(ADD, form())
+    shown = manager.get(at("force", Experiment.objects.get())).content.decode()
+    assert shown.count("/preview?forced=") == 2
+    assert "Preview link of “din”, good until" in shown

@@ -15,7 +15,7 @@ from tests import shop
 from tests.experiments.plans import DAY, NOON, at_state, draft, ramp, scenario
 
 pytestmark = pytest.mark.django_db
-PREFIXES = ("arms", "measured", "ramp", "further_layers")
+PREFIXES = ("arms", "measured", "ramp", "further_layers", "requires")
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +45,7 @@ ROADS: list[tuple[str, str, dict[str, str], str]] = [  # state, step, what the f
     ("running", "stop", {}, "stopped"),
     ("running", "ramp_to", {"coverage": "0.9"}, "running"),
     ("running", "change_weights", {"weight_control": "0.4", "weight_new": "0.6"}, "running"),
+    ("running", "force", {"testers": "t-1 new\nmy device control\n"}, "running"),
     ("paused", "resume", {}, "running"),
     ("stopped", "decide", {"decision": "shipped", "arm": "new", "note": "Better"}, "decided"),
     ("decided", "archive", {}, "archived"),
@@ -140,17 +141,17 @@ def labels(row: Experiment) -> list[str]:
 
 
 def test_what_leads_on_stands_first_and_nothing_is_offered_that_is_refused() -> None:
-    assert labels(at_state("draft", "a")) == ["Start", "Submit", "Schedule", "Archive", "Copy"]
+    assert labels(at_state("draft", "a")) == ["Start", "Submit", "Schedule", "Archive", "Testers", "Copy"]
     reviewed = draft("b", scenario("search", review_required=True))
-    assert labels(reviewed) == ["Submit", "Archive", "Copy"]
+    assert labels(reviewed) == ["Submit", "Archive", "Testers", "Copy"]
     lifecycle.submit(reviewed.pk, actor="pm", at=NOON)
     reviewed.refresh_from_db()
-    assert labels(reviewed) == ["Approve", "Return to draft", "Archive", "Copy"]
+    assert labels(reviewed) == ["Approve", "Return to draft", "Archive", "Testers", "Copy"]
     lifecycle.approve(reviewed.pk, actor="eve", at=NOON)
     reviewed.refresh_from_db()
-    assert labels(reviewed) == ["Start", "Return to draft", "Schedule", "Archive", "Copy"]
-    assert labels(at_state("running", "c")) == ["Pause", "Stop", "Change the shares", "Copy"]
-    assert labels(at_state("paused", "d")) == ["Resume", "Stop", "Change the shares", "Copy"]
+    assert labels(reviewed) == ["Start", "Return to draft", "Schedule", "Archive", "Testers", "Copy"]
+    assert labels(at_state("running", "c")) == ["Pause", "Stop", "Change the shares", "Testers", "Copy"]
+    assert labels(at_state("paused", "d")) == ["Resume", "Stop", "Change the shares", "Testers", "Copy"]
     assert labels(draft("e", is_template=True)) == ["Archive", "Copy"]
     assert labels(at_state("archived", "f")) == ["Copy"]
 
