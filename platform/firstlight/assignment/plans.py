@@ -6,11 +6,12 @@ condition is tested as ever; rules without one are always looked at. The answers
 posting stands for exactly that part of the condition which is then left out.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from . import targeting
 from .lookups import Lookup
+from .settled import Settled
 
 REMEMBERED = 1_024  # combinations of posted texts whose rules are kept together
 
@@ -55,7 +56,7 @@ class Plan(Generic[T]):
     def __init__(
         self,
         lookups: Iterable[Lookup],
-        ready: Callable[[list[Lookup]], T],
+        ready: Callable[[Sequence[Lookup]], T],
         groups: Mapping[str, Any] = targeting.NO_GROUPS,
     ) -> None:
         kept = list(enumerate(lookups))
@@ -64,16 +65,15 @@ class Plan(Generic[T]):
         self._ready, self._groups = ready, groups
         self._always: dict[int, Lookup] = {}
         self._postings: dict[str, Posting] = {}
-        self._remembered: dict[tuple[str | frozenset[str] | None, ...], T] = {}
+        self._remembered: dict[tuple[str | frozenset[str] | None, ...], Settled[T]] = {}
         for place, lookup in kept:
             found = min(needs[place], key=lambda need: len(need.texts) / len(spread[need.attribute]), default=None)
             self._post(place, lookup, found)
 
     def chosen(self, attributes: Mapping[str, Any]) -> T:
-        """Of the rules whose need, if they have one, these attributes fulfil."""
+        """Of the rules that these attributes may meet; a rule that still has a test is to be tested."""
         known = tuple([one.known(attributes.get(name)) for name, one in self._postings.items()])
-        ready = self._remembered.get(known)
-        return self._gathered(known) if ready is None else ready
+        return (self._remembered.get(known) or self._gathered(known)).of(attributes)
 
     def _post(self, place: int, lookup: Lookup, need: Need | None) -> None:
         if need is None:
@@ -86,15 +86,15 @@ class Plan(Generic[T]):
             if need.in_lists:
                 posting.by_element.setdefault(text, {})[place] = rest
 
-    def _gathered(self, known: tuple[str | frozenset[str] | None, ...]) -> T:
+    def _gathered(self, known: tuple[str | frozenset[str] | None, ...]) -> Settled[T]:
         found = dict(self._always)
         for posting, value in zip(self._postings.values(), known, strict=True):
             for rules in posting.rules(value):
                 found.update(rules)
         if len(self._remembered) >= REMEMBERED:
             self._remembered.clear()
-        self._remembered[known] = ready = self._ready([found[place] for place in sorted(found)])
-        return ready
+        self._remembered[known] = settled = Settled([found[place] for place in sorted(found)], self._ready)
+        return settled
 
 
 def needed(condition: Mapping[str, Any]) -> Iterator[Need]:

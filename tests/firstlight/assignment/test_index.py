@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstlight.assignment import plans, targeting
+from firstlight.assignment import plans, settled, targeting
 from firstlight.assignment.hashing import BUCKETS, bucket
 from firstlight.assignment.index import Index
 from firstlight.assignment.plans import Plan, needed
 from firstlight.assignment.rules import Arm, Filter, Rule, ranges
+from firstlight.assignment.settled import Settled
 
 TEXTS = ("IN", "BR", "ios", "", "größe")
-plain = st.sampled_from([*TEXTS, 7, 7.0, True, None])
+plain = st.sampled_from([*TEXTS, 7, 7.0, 1, 1.0, 0, True, False, None])
 operators = st.one_of(
     st.fixed_dictionaries({}, optional={"$in": st.lists(st.sampled_from(TEXTS), max_size=3), "$ne": plain}),
     st.fixed_dictionaries({"$in": st.lists(plain, max_size=3)}),
@@ -119,6 +120,46 @@ def test_what_is_needed_and_the_rest_are_the_condition(
         is_met = any(type(one) is str and one in need.texts for one in several)
         rest = targeting.matches(need.rest, given_attributes)
         assert (is_met and rest) == targeting.matches(condition, given_attributes)
+
+
+@settings(max_examples=150, deadline=None)
+@given(several, st.lists(attributes, min_size=3, max_size=8), st.integers(0, 3))
+def test_what_was_settled_before_is_what_would_be_found_again(
+    drawn: tuple[Rule, ...], asked: list[dict[str, Any]], worthwhile: int
+) -> None:
+    """Beginning again when there is too much to remember, or giving it up, changes no answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settled, "MOST", 2)
+        patch.setattr(settled, "WORTHWHILE", worthwhile)
+        index = Index.of(drawn)
+        for one in asked * 2:
+            unit = {"user_id": "u-1", "device_id": "d-1"}
+            assert keys(index.assign(unit, one)) == one_by_one(drawn, unit, one)
+
+
+def test_a_condition_is_tested_once_for_the_values_it_reads_and_again_for_every_other() -> None:
+    asked: list[Any] = []
+
+    def test(given_attributes: Any) -> bool:
+        asked.append(given_attributes["age"])
+        return bool(given_attributes["age"] == 1)
+
+    (lookup,) = Index.of([rule_for("e", "IN", age={"$gt": 1})]).free
+    known = Settled([lookup._replace(test=test)], len)
+    ages: list[Any] = [1, 2, True, "1", 1, 2, [1], [1], "x" * 200, "x" * 200, 1]
+    found = [known.of({"age": age, "country": "IN", "more": str(i)}) for i, age in enumerate(ages)]
+    assert asked == [1, 2, True, "1"]
+    assert found == [1, 0, 1, 0, 1, 0, 1, 1, 1, 1, 1], "lists and long texts are left to be tested"
+
+
+def test_where_hardly_anything_comes_twice_nothing_is_remembered_any_more() -> None:
+    (lookup,) = Index.of([rule_for("e", "IN", age={"$gt": 1})]).free
+    known = Settled([lookup], lambda found: [one.test for one in found])
+    many = [{"age": float(i), "country": "IN"} for i in range(2 * settled.MOST)]
+    assert known.of(many[5]) == [None]
+    for one in many:
+        known.of(one)
+    assert known.of(many[5]) == [lookup.test], "to be tested"
 
 
 def test_rules_for_others_are_not_looked_at() -> None:
