@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import structlog
 import uuid_utils
 
-from firstlight.serving import allocations, ingest, limits, meters, ofrep, probes, publishing, pulse
+from firstlight.serving import allocations, growthbook, ingest, limits, meters, ofrep, probes, publishing, pulse
 from firstlight.serving.wire import Answer, Environ, Headers, Refusal
 
 log = structlog.get_logger(__name__)
@@ -35,9 +35,13 @@ DOORS = {
     pulse.PATH: Door(GET, pulse.answer),
 }
 # What begins so, where no path above is meant; what such a door counts and logs is told by the prefix.
-PREFIXES = {ofrep.ONE: Door(POST, ofrep.evaluate_one)}
+PREFIXES = {
+    ofrep.ONE: Door(POST, ofrep.evaluate_one),
+    growthbook.PATH: Door(growthbook.METHODS, growthbook.features),
+}
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
-ALWAYS: Headers = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+SAFE: Headers = (("X-Content-Type-Options", "nosniff"),)
+ALWAYS: Headers = (("Cache-Control", "no-store"), *SAFE)
 
 
 class Dispatcher:
@@ -56,9 +60,10 @@ class Dispatcher:
             door = PREFIXES[path]
         began = perf_counter()
         status, body, content_type, headers = _answered(door, environ)
+        always = SAFE if headers and headers[0][0] == "Cache-Control" else ALWAYS  # who may be kept says so first
         start_response(
             STATUS_LINES[status],
-            [("Content-Type", content_type), ("Content-Length", str(len(body))), *ALWAYS, *headers],
+            [("Content-Type", content_type), ("Content-Length", str(len(body))), *always, *headers],
         )
         meters.answers(path, status).inc()
         meters.seconds(path).observe(perf_counter() - began)
