@@ -111,6 +111,7 @@ def _logged(decision: Mapping[str, Any]) -> Json:
     return {
         "assignments": decision.get("assignments") or [],
         "discovery": decision.get("discovery") or [],
+        "forced_arms": told.get("forced_arms", []),
         **{name: told.get(name, nothing) for name, nothing in LOGGED.items()},
         **({"floors": told["floors"]} if "floors" in told else {}),  # an older release did not tell
     }
@@ -118,10 +119,12 @@ def _logged(decision: Mapping[str, Any]) -> Json:
 
 def _answered(answer: Mapping[str, Any]) -> Json:
     """The same of an answer, as JSON brings it to the log."""
-    counted = [one for one in answer["experiments"] if "forced" not in one]
-    met = [{name: one[name] for name in ("experiment", "variant", "phase")} for one in counted]
+    met: dict[bool, list[Json]] = {False: [], True: []}
+    for one in answer["experiments"]:
+        met[bool(one.get("forced"))].append({name: one[name] for name in ("experiment", "variant", "phase")})
     told = {name: answer[name] for name in (*LOGGED, "discovery", "floors") if name in answer}
-    return msgspec.json.decode(msgspec.json.encode({"assignments": met, "floors": {}, **told}))  # type: ignore[no-any-return]
+    given = {"assignments": met[False], "forced_arms": met[True], "floors": {}, **told}
+    return msgspec.json.decode(msgspec.json.encode(given))  # type: ignore[no-any-return]
 
 
 def _differences(pointer: str, logged: Any, replayed: Any) -> Iterator[Difference]:

@@ -15,14 +15,14 @@ from django.utils import timezone
 
 from bandits import lifecycle
 from bandits.models import Campaign
-from experiments.models import Arm, Experiment, Layer, Status
+from experiments.models import Arm, Experiment, Layer, Prerequisite, SavedGroup, Status
 from firstlight.catalog.models import Category, Item, Merchant, Scenario
 from firstlight.events import flush, packs, traces
 from firstlight.kernel.windows import Window
 from firstlight.kernel.withheld import Reason, Withheld
 from firstlight.lake import table
 from firstlight.objectives.models import Weights
-from firstlight.serving import allocations, decisions, questions, replaying
+from firstlight.serving import allocations, decisions, previews, questions, replaying
 from firstlight.serving.replaying import Difference, Replay
 from firstlight.snapshots import memory, publication
 from firstlight.snapshots.memory import Held
@@ -41,6 +41,7 @@ class Shop:
 
     rng: random.Random = field(default_factory=lambda: random.Random(5))
     batch: int = 0
+    kept: dict[str, Any] = field(default_factory=dict)  # sticky documents by unit
 
     def held(self) -> Held:
         version = Version.objects.get(number=publication.publish())
@@ -59,6 +60,8 @@ class Shop:
         at = NOW + timedelta(microseconds=self.rng.randrange(10**9))
         request, said = questions.parse(msgspec.json.encode(body), at)
         answer = allocations.decide(held, request)
+        if "sticky" in answer:
+            self.kept[str(body["unit"])] = answer["sticky"]
         asked = decisions.decided(held, request, said, answer, decisions.encoded(answer))
         return decisions.kept(decisions.completed(asked))
 
@@ -77,11 +80,17 @@ class Shop:
             "propensities": rng.random() < 0.5,
         }  # fmt: skip
         unit = {"user_id": f"u-{rng.randrange(3_000)}", "device_id": f"d-{rng.randrange(3_000)}"}
+        who = {name: unit[name] for name in rng.choice([["user_id"], ["device_id"], ["user_id", "device_id"]])}
+        more |= {"sticky": self.kept.get(str(who), {}), "forced": self.token}
         return {
-            "unit": {name: unit[name] for name in rng.choice([["user_id"], ["device_id"], ["user_id", "device_id"]])},
+            "unit": who,
             "scenario": rng.choice(["home", "search"]),
             **{name: value for name, value in more.items() if rng.random() < 0.5},
         }
+
+    @property
+    def token(self) -> str:
+        return previews.sign({"plain": "treated", "sticking": "control"}, NOW + timedelta(days=1))
 
     def replayed(self) -> list[tuple[str, Replay | Withheld]]:
         return list(replaying.replays(traces.sample(DAY, 10_000)))
@@ -111,6 +120,12 @@ def shop(settings: Any, tmp_path: Any) -> Iterator[Shop]:
         "a-new", places[0], positions=[3, 5, 8], merchant_cap=1, floor="0.3", control_share="0.2", uniform_share="0.2"
     )
     campaign("b-new", places[0], positions=[1, 2, 9], floor="0.05", segment_by="country", segments=["IN"])
+    experiment("sticking", places, sticky=True, fallback="device_id")
+    SavedGroup.objects.create(key="friends", name="Friends", values=[f"u-{i}" for i in range(0, 3_000, 2)])
+    experiment("grouped", places, targeting={"user_id": {"$inGroup": "friends"}}, testers={"u-7": "treated"})
+    experiment("after", places)
+    of = {row.key: row for row in Experiment.objects.all()}
+    Prerequisite.objects.create(experiment=of["after"], required=of["plain"], arms=["treated"])
     campaign("c-new", places[1], positions=[2, 4], floor="1")
     for version, stage in enumerate(("", "browsing"), start=1):
         weights = {"user": "0.7", "merchant": "0.1", "platform": "0.2"}
@@ -159,8 +174,11 @@ def test_every_decision_comes_out_again_also_after_experiments_and_campaigns_cha
     assert {slot["source"] for _, decision in told for slot in decision.get("discovery", ())} >= {"table", "floor"}
     assert {one["experiment"] for _, d in told for one in d["assignments"]} >= {
         "plain", "aimed", "left", "right", "turned", "weighed", "campaign:a-new", "kept-out",
+        "sticking", "after",
     }  # fmt: skip
     assert {d["properties"]["objectives"]["source"] for _, d in told} >= {"default", "scenario", "experiment:weighed"}
+    assert any(decision["properties"].get("forced_arms") for _, decision in told)
+    assert any(decision["properties"].get("sticky") for _, decision in told)
     found = list(replaying.replays(told))
     assert {trace for trace, _ in found} == {trace for trace, _ in told}
     assert [(t, r) for t, r in found if not (isinstance(r, Replay) and r.verdict == "same" and not r.uncounted)] == []
