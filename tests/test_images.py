@@ -13,7 +13,7 @@ from firstlight.demo import services
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "docker-compose.yml"
-OURS = {"migrate", "web", "worker", "beat"}
+OURS = {"migrate", "web", "streams", "worker", "beat"}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_what_must_last_lies_on_volumes(composition: dict[str, Any]) -> None:
     assert set(composition["volumes"]) == {"lake", "postgres", "redis"}
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "beat"])
+@pytest.mark.parametrize("name", ["web", "streams", "worker", "beat"])
 def test_the_composition_starts_what_make_up_starts(composition: dict[str, Any], name: str) -> None:
     (program,) = (p for p in services.programs("0.0.0.0", 8000) if p.name == name)
     command = composition["services"][name]["command"]

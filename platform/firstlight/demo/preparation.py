@@ -36,14 +36,15 @@ class Login:
 
 
 def check_port(host: str, port: int) -> None:
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            raise PortTaken(
-                f"{host}:{port} cannot be used ({error.strerror}). Set PORT: PORT={port + 1} make up"
-            ) from error
+    """That port and the next: the web processes and the streams listen there."""
+    for one in (port, port + 1):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((host, one))
+            except (OSError, OverflowError) as error:
+                why = getattr(error, "strerror", None) or "there is no such port"
+                raise PortTaken(f"{host}:{one} cannot be used ({why}). Set PORT: PORT={one % 65534 + 1} make up") from error
 
 
 def make_folders() -> None:

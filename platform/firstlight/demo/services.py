@@ -16,6 +16,7 @@ BOUNDS = (
     *("--backpressure", "900", "--backlog", "2048"),  # connections of a process, in a usual limit of 1,024 files
     *("--http1-header-read-timeout", "15000"),  # milliseconds for a head that trickles in
     *("--respawn-failed-workers", "--workers-kill-timeout", "30"),
+    *("--respawn-interval", "20"),  # seconds that a new process has to begin before the one it replaces is told to end
 )
 
 
@@ -25,6 +26,12 @@ def serving(host: str, port: int) -> tuple[str, ...]:
     return ("granian", "--interface", "wsgi", *address, "--workers", "2", *BOUNDS)
 
 
+def streaming(host: str, port: int) -> tuple[str, ...]:
+    """The same for streams, which one process holds for all."""
+    bounds = ("--respawn-failed-workers", "--workers-kill-timeout", "2")  # streams do not end by themselves
+    return ("granian", "--interface", "asgi", "--host", host, "--port", str(port), *bounds)
+
+
 def programs(host: str, port: int) -> list[Program]:
     """The same commands as in docker-compose.yml."""
     python = (sys.executable, "-m")
@@ -32,6 +39,7 @@ def programs(host: str, port: int) -> list[Program]:
     celery = ("celery", "-A", "firstlight.celery")
     return [
         Program("web", (*python, *serve, "firstlight.wsgi:application")),
+        Program("streams", (*python, *streaming(host, port + 1), "firstlight.streams.asgi:application")),
         Program("worker", (*python, *celery, "worker", "--concurrency", "2", "--loglevel", "INFO")),
         Program("beat", (*python, *celery, "beat", "--loglevel", "INFO", "--pidfile=")),
     ]
@@ -40,7 +48,8 @@ def programs(host: str, port: int) -> list[Program]:
 @contextmanager
 def running(host: str, port: int) -> Iterator[list[Child]]:
     root = Path(settings.ROOT)
-    environment = {"PYTHONPATH": f"{root / 'platform'}:{root}"}
+    streams = settings.STREAMS_URL or f"http://{host}:{port + 1}"
+    environment = {"PYTHONPATH": f"{root / 'platform'}:{root}", "STREAMS_URL": streams}
     with processes.running(
         programs(host, port), environment=environment, logs=Path(settings.VAR_DIR) / "log"
     ) as children:

@@ -16,7 +16,7 @@ from firstlight.accounts.keys import HeldKey
 from firstlight.assignment import flags
 from firstlight.assignment.flags import Flags
 from firstlight.assignment.index import Published
-from firstlight.serving import access, allocations, questions, wire
+from firstlight.serving import access, allocations, announcing, questions, wire
 from firstlight.serving.wire import Answer, Environ, Refusal
 from firstlight.snapshots.memory import Held
 
@@ -89,7 +89,9 @@ def evaluate_all(environ: Environ) -> Answer:
         if tag in environ.get("HTTP_IF_NONE_MATCH", ""):
             return Answer(304, b"", headers=(("ETag", tag),))
         metadata = {"snapshot": asked.held.number, "scenario": asked.context["scenario"]}
-        told = {"flags": _evaluated(asked, asked.flags.is_float, only=()), "metadata": metadata}
+        told: dict[str, Any] = {"flags": _evaluated(asked, asked.flags.is_float, only=()), "metadata": metadata}
+        if stream := announcing.stream(asked.key):
+            told["eventStreams"] = [stream]
         return Answer(200, _encoder.encode(told), headers=(("ETag", tag),))
     except Unclear as error:
         return _failed(400, error.code, str(error))

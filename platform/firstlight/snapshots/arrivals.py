@@ -86,7 +86,7 @@ class Source:
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None:
-            self._connection = psycopg.connect(**_address(), autocommit=True)
+            self._connection = psycopg.connect(**address(), autocommit=True)
             self._connection.add_notify_handler(self._tell)
             self._connection.execute(f"LISTEN {CHANNEL}")
         return self._connection
@@ -95,7 +95,7 @@ class Source:
         self._told = True
 
 
-def _address() -> dict[str, Any]:
+def address() -> dict[str, Any]:
     """Django's database in libpq's words, with limits that notice a dead server or network within seconds."""
     database = settings.DATABASES["default"]
     named = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}

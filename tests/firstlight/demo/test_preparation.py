@@ -61,7 +61,7 @@ def test_a_taken_port_is_told_with_the_variable_to_set() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(preparation.PortTaken, match=rf"127.0.0.1:{port} .*PORT={port % 65535 + 1} make up"):
+        with pytest.raises(preparation.PortTaken, match=rf"127.0.0.1:{port} .*PORT={port % 65534 + 1} make up"):
             preparation.check_port("127.0.0.1", port)
     preparation.check_port("127.0.0.1", port)
 

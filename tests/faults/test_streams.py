@@ -1,0 +1,155 @@
+"""Streams of a real server: a change is heard of within two seconds, also after the database was gone."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from firstlight.demo import services
+from firstlight.postgres import embedded
+from tests.faults.server import ROOT, Server, within
+
+pytestmark = pytest.mark.slow
+
+SETUP = """
+from django.core.management import call_command
+from firstlight.accounts import keys
+from firstlight.catalog.models import Scenario
+from firstlight.snapshots.publication import publish
+call_command("migrate", verbosity=0)
+Scenario.objects.create(key="home", name="Home")
+result = keys.create("one", ["allocate"], [], "test")[1]
+publish()
+"""
+CHANGE = """
+import time
+from firstlight.catalog.models import Scenario
+from firstlight.snapshots.publication import publish
+Scenario.objects.create(key="scenario-%d", name="One more")
+result = [publish(), time.time()]
+"""
+NOTHING = """
+from firstlight.accounts import keys
+from firstlight.snapshots.publication import publish
+keys.create("another", ["read"], [], "test")
+result = publish()
+"""
+CONTEXT = {"context": {"targetingKey": "u", "scenario": "home"}}
+
+
+class Ear:
+    """What comes on one stream, with the time when it came."""
+
+    def __init__(self, url: str, **headers: str) -> None:
+        self.heard: queue.Queue[tuple[dict[str, str], float]] = queue.Queue()
+        self.status: int | None = None
+        self._stream = threading.Thread(target=self._listen, args=(url, headers), daemon=True)
+        self._stream.start()
+
+    def _listen(self, url: str, headers: dict[str, str]) -> None:
+        event: dict[str, str] = {}
+        with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
+            self.status = answer.status_code
+            for line in answer.iter_lines():
+                name, _, value = line.partition(": ")
+                if line:
+                    event[name] = value
+                elif "data" in event:
+                    self.heard.put((event, time.time()))
+                if not line:
+                    event = {}
+
+
+@contextmanager
+def streaming(server: Server) -> Iterator[str]:
+    command = [
+        sys.executable,
+        "-m",
+        *services.streaming("127.0.0.1", server.port + 1),
+        "firstlight.streams.asgi:application",
+    ]
+    with (server.var_dir / "streams.log").open("ab") as log:
+        process = subprocess.Popen(command, env=server.environment, cwd=ROOT, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{server.port + 1}"
+    try:
+        assert within(30, lambda: _alive(address)), (server.var_dir / "streams.log").read_text()
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _alive(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/healthz", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    one = Server(tmp_path)
+    embedded.start(one.cluster)
+    try:
+        yield one
+    finally:
+        one.end()
+        embedded.remove(one.cluster)
+
+
+def test_a_change_is_heard_of_by_whoever_listens(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = server.django(SETUP)
+    monkeypatch.setitem(
+        os.environ, "STREAMS_URL", "http://127.0.0.1:1"
+    )  # as an operator says; the port is not known yet
+    server.serve()
+    told = server.ask("POST", "/ofrep/v1/evaluate/flags", key, json=CONTEXT).json()
+    (stream,) = told["eventStreams"]
+    with streaming(server) as address:
+        ofrep = stream["url"].replace("http://127.0.0.1:1", address)
+        assert httpx.get(ofrep[:-1]).status_code == 401  # not what was signed
+        ears = [Ear(ofrep), Ear(f"{address}/sub/sdk-1")]
+        assert within(10, lambda: [ear.status for ear in ears] == [200, 200])
+        server.django(NOTHING)
+        number, at = server.django(CHANGE % 1)
+        (one, one_at), (other, other_at) = (ear.heard.get(timeout=20) for ear in ears)
+        assert (one["event"], one["id"], json.loads(one["data"])["type"]) == (
+            "message",
+            str(number),
+            "refetchEvaluation",
+        )
+        assert (other["event"], other["id"]) == ("features-updated", str(number))
+        assert max(one_at, other_at) - at < 2
+        late = Ear(ofrep, **{"Last-Event-ID": str(number - 1)})
+        assert late.heard.get(timeout=10)[0]["id"] == str(number)
+        embedded.stop(server.cluster, mode="immediate")
+        embedded.start(server.cluster)
+        number, _ = server.django(CHANGE % 2)
+        assert {ear.heard.get(timeout=30)[0]["id"] for ear in ears} == {str(number)}
+
+
+def test_streams_are_bounded_and_free_when_clients_go(server: Server) -> None:
+    server.django(SETUP)
+    server.serve()
+    with streaming(server) as address, httpx.Client(timeout=10, limits=httpx.Limits(max_connections=None)) as client:
+        held = [_opened(client, f"{address}/sub/sdk-1") for _ in range(501)]
+        assert [one.status_code for one in held].count(503) == 1
+        assert held[-1].headers["Retry-After"]
+        assert _opened(client, f"{address}/sub/sdk-2").status_code == 200
+        for one in held:
+            one.close()
+        assert within(10, lambda: httpx.get(f"{address}/healthz").json()["streams"] <= 1)
+
+
+def _opened(client: httpx.Client, url: str) -> Any:
+    return client.send(client.build_request("GET", url), stream=True)

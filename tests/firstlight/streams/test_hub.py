@@ -1,0 +1,45 @@
+"""Who waits is told the newest change once, and there are no more streams than may be."""
+
+import asyncio
+
+import pytest
+
+from firstlight.streams.hub import Full, Hub
+
+
+def test_everybody_is_told_and_who_is_slow_hears_of_the_newest_alone() -> None:
+    async def heard() -> list[int]:
+        hub = Hub()
+        with hub.joined("a") as one, hub.joined("b") as other:
+            hub.tell(7)
+            first = await one.next()
+            hub.tell(8)
+            hub.tell(9)
+            return [first, await one.next(), await other.next()]
+
+    assert asyncio.run(heard()) == [7, 9, 9]
+
+
+@pytest.mark.parametrize(("seen", "is_told"), [(None, False), (7, False), (8, False), (6, True)])
+def test_who_comes_back_hears_of_what_was_missed(seen: int | None, is_told: bool) -> None:
+    async def hears() -> bool:
+        hub = Hub()
+        hub.tell(7)
+        with hub.joined("a", seen) as stream:
+            done, _ = await asyncio.wait({asyncio.create_task(stream.next())}, timeout=0.05)
+            return bool(done)
+
+    assert asyncio.run(hears()) == is_told
+
+
+def test_there_are_bounds_in_all_and_for_each_and_a_place_is_free_again() -> None:
+    hub = Hub(most=3, most_each=2)
+    with hub.joined("a"), hub.joined("a"):
+        with pytest.raises(Full):
+            hub.joined("a").__enter__()
+        with hub.joined("b"), pytest.raises(Full):
+            hub.joined("c").__enter__()
+        assert len(hub) == 2
+    assert len(hub) == 0
+    with hub.joined("a"):
+        assert len(hub) == 1
