@@ -89,7 +89,8 @@ def units(asked: Asked) -> Rows:
     """Every unit that a look counted, with what it counted of it: the newest look, or the one that is asked for."""
     look = _look(asked)
     told = look.results
-    total = sum(arm["units"] for arm in told["arms"]) + told["mixed_units"]
+    left_out = told["mixed_units"] + told.get("earlier_units", 0)
+    total = sum(arm["units"] for arm in told["arms"]) + left_out
     return Rows(_units(look, columns_of_units(asked), asked), total)
 
 

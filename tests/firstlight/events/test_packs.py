@@ -128,3 +128,14 @@ def test_a_pack_that_is_sent_again_is_a_duplicate_also_after_midnight() -> None:
         ).fetchall()
     assert found == [tuple(pack)]
     inbox.close()
+
+
+def test_what_was_forced_on_a_tester_stands_apart_from_what_counts_as_exposure() -> None:
+    forced = {"experiment": "f", "variant": "new", "phase": 1, "in_holdout": False, "forced": True}
+    answer = ANSWER | {"experiments": [*ANSWER["experiments"], forced]}
+    (found,) = rows(packs.pack([decided(UNIT | {"forced": "a.token"}, answer)]))
+    assert found["assignments"] == [{"experiment": "e", "variant": "v", "phase": 2}]
+    told = json.loads(found["properties"])
+    assert told["forced_arms"] == [{"experiment": "f", "variant": "new", "phase": 1}]
+    assert told["forced"] == "a.token"  # so that it can be decided again
+    assert "forced_arms" not in json.loads(row()["properties"])

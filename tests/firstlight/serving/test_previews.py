@@ -1,12 +1,15 @@
 """Preview links: good for what they say, as long as they say, and only when we signed them."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.serving import previews
+from firstlight.assignment.rules import NO_WISHES
+from firstlight.serving import allocations, previews
+from firstlight.snapshots.sections import Request
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 LATER = AT + timedelta(days=1)
@@ -36,8 +39,48 @@ def test_whatever_is_sent_is_refused_in_words(text: str) -> None:
         previews.read(text, AT)
 
 
-def test_another_installation_takes_none_of_ours(settings: object) -> None:
+def test_another_installation_takes_none_of_ours(settings: Any) -> None:
     token = previews.sign(ARMS, LATER)
-    settings.SECRET_KEY = "another"  # type: ignore[attr-defined]
+    settings.SECRET_KEY = "another"
     with pytest.raises(previews.Invalid):
         previews.read(token, AT)
+
+
+HERE = "/api/v1/allocations"
+
+
+def test_a_request_brings_a_link_and_what_its_unit_has_kept(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Request] = []
+    monkeypatch.setattr(
+        allocations, "deciders", lambda: (("toy", lambda state, request, answer: told.append(request)),)
+    )
+    document = {"attributeName": "user_id", "attributeValue": "u-1", "assignments": {"ranker__1": "din"}}
+    asked = {"unit": {"user_id": "u-1"}, "scenario": "home_feed", "log": False}
+    token = previews.sign(ARMS, datetime.now(UTC) + timedelta(minutes=1))
+    assert client.post(HERE, {**asked, "forced": token, "sticky": {"user_id||u-1": document}}).status == 200
+    assert client.post(HERE, asked).status == 200
+    assert (told[0].wishes.forced, told[0].wishes.sticky) == (ARMS, {"user_id||u-1": document})
+    assert told[1].wishes is NO_WISHES
+
+
+@pytest.mark.parametrize(
+    ("wrong", "pointer"),
+    [
+        ({"forced": "x.y"}, "/forced"),
+        ({"forced": 1}, "/forced"),
+        ({"forced": "x" * 4_001}, "/forced"),
+        ({"sticky": []}, "/sticky"),
+        ({"sticky": {"a": {"attributeName": "user_id"}}}, "/sticky"),
+        ({"sticky": {str(i): {} for i in range(21)}}, "/sticky"),
+    ],
+)
+def test_what_is_not_ours_is_refused_by_its_place(client: Any, wrong: dict[str, Any], pointer: str) -> None:
+    got = client.post(HERE, {"unit": {"user_id": "u-1"}, "scenario": "home_feed", **wrong})
+    assert got.status == 422
+    assert got.json["errors"][0]["pointer"].startswith(pointer)
+
+
+def test_a_link_that_has_ended_is_refused_in_words(client: Any) -> None:
+    token = previews.sign(ARMS, datetime.now(UTC) - timedelta(minutes=1))
+    got = client.post(HERE, {"unit": {"user_id": "u-1"}, "scenario": "home_feed", "forced": token})
+    assert "was good until" in got.json["errors"][0]["detail"]
