@@ -10,6 +10,7 @@ from rest_framework.routers import SimpleRouter
 from bandits import api as bandits
 from experiments import api as experiments
 from experiments import preview_links
+from firstlight.accounts import api as accounts
 from firstlight.catalog import api as catalog
 from firstlight.doors import refusals
 from firstlight.exports import api as exports
@@ -29,6 +30,7 @@ router.register("experiments", experiments.Experiments, "experiment")
 router.register("campaigns", bandits.Campaigns, "campaign")
 router.register("metrics", metrics.Metrics, "metric")
 router.register("webhooks", notices.Webhooks, "webhook")
+router.register("client-keys", accounts.ClientKeys, "client-key")
 router.register("exports", exports.Exports, "export")
 
 v1: list[URLPattern | URLResolver] = [

@@ -81,6 +81,9 @@ GET PATCH          /api/v1/webhooks/{key}/
 GET                /api/v1/webhooks/{key}/deliveries/
 POST               /api/v1/webhooks/{key}/test/
 POST               /api/v1/webhooks/{key}/renew/
+GET POST           /api/v1/client-keys/
+GET                /api/v1/client-keys/{key}/
+POST               /api/v1/client-keys/{key}/revoke/
 POST               /api/v1/allocations
 POST               /api/v1/allocations/batch
 POST               /api/v1/events

@@ -16,7 +16,11 @@ from django.utils.safestring import SafeString
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from firstlight.accounts import audit, keys
+from firstlight.accounts import (
+    audit,
+    client_admin,  # noqa: F401 - registers its page
+    keys,
+)
 from firstlight.accounts.audited import SHORT_FIELDS, AuditedAdmin, ModelAdmin, ShownAdmin, actor
 from firstlight.accounts.confirmation import Step, confirmed
 from firstlight.accounts.models import ApiKey, AuditEntry, Scope, User

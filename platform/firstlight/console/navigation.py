@@ -40,6 +40,7 @@ GROUPS = [
             ("People", "person", "accounts.user"),
             ("Roles", "badge", "auth.group"),
             ("API keys", "key", "accounts.apikey"),
+            ("Client keys", "public", "accounts.clientkey"),
             ("Audit trail", "history", "accounts.auditentry"),
         ],
     ),

@@ -22,6 +22,8 @@ def member(role: Role) -> User:
         ("accounts.view_apikey", False, False, True, False),
         ("accounts.add_apikey", False, False, True, False),
         ("accounts.delete_apikey", False, False, False, False),
+        ("accounts.add_clientkey", False, False, True, False),
+        ("accounts.change_clientkey", False, False, True, False),
         ("accounts.change_auditentry", False, False, False, False),
         ("accounts.add_user", False, False, False, False),
         ("experiments.add_experiment", True, False, False, False),
