@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ class Ear:
 
     def _listen(self, url: str, headers: dict[str, str]) -> None:
         event: dict[str, str] = {}
-        with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
+        with suppress(httpx.RemoteProtocolError), httpx.stream("GET", url, headers=headers, timeout=60) as answer:
             self.status = answer.status_code
             for line in answer.iter_lines():
                 name, _, value = line.partition(": ")
