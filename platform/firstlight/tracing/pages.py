@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -11,10 +12,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from bandits.models import Campaign
 from firstlight.catalog.models import Item, Scenario
 from firstlight.console.navigation import may_see
 from firstlight.console.pictures import exported
-from firstlight.console.sections import Section
 from firstlight.events import traces
 from firstlight.kernel.windows import Window
 from firstlight.tracing import rooms, telling
@@ -59,7 +60,7 @@ def listed(request: HttpRequest) -> HttpResponse:
 def page(request: HttpRequest, trace_id: str) -> HttpResponse:
     _check(request)
     found = _told(trace_id, timezone.now())
-    sections = _sections(found) if found else []
+    sections = rooms.sections(found, _titles(found), _pages(request, found)) if found else []
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Trace",
@@ -81,16 +82,27 @@ def export(request: HttpRequest, trace_id: str, picture: str, form: str) -> Http
     if found is None:
         raise Http404("Nothing names this trace.")
     name = "".join(c for c in trace_id if c.isascii() and (c.isalnum() or c in "-_"))[:80]
-    return exported([p for section in _sections(found) for p in section.pictures], picture, form, name=f"trace-{name}")
+    drawn = [one for section in rooms.sections(found, _titles(found)) for one in section.pictures]
+    return exported(drawn, picture, form, name=f"trace-{name}")
 
 
 def _told(trace_id: str, at: datetime) -> Told | None:
     return telling.told(trace_id, at=at) if len(trace_id) <= LONGEST and "\0" not in trace_id else None
 
 
-def _sections(found: Told) -> list[Section]:
-    titles = dict(Item.objects.filter(key__in=[way.item for way in found.journey.ways]).values_list("key", "title"))
-    return rooms.sections(found, titles)
+def _titles(found: Told) -> dict[str, str]:
+    keys = [way.item for way in found.journey.ways]
+    return dict(Item.objects.filter(key__in=keys).values_list("key", "title"))
+
+
+def _pages(request: HttpRequest, found: Told) -> dict[str, str]:
+    """Of the campaigns that placed something, where each says why it showed it; none for who may not see them."""
+    keys = {way.slot["campaign"] for way in found.journey.ways if way.slot}
+    if not keys or not may_see(request, "bandits.campaign"):
+        return {}
+    rows = Campaign.objects.filter(key__in=keys).values_list("key", "pk")
+    asked = urlencode({"trace": found.trace_id})
+    return {key: f"{reverse('admin:bandits_campaign_results', args=[pk])}?{asked}#why" for key, pk in rows}
 
 
 def _check(request: HttpRequest) -> None:

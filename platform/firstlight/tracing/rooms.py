@@ -20,14 +20,16 @@ from firstlight.tracing.telling import Told
 COLUMNS = ("asked", "placed", "seen", "clicked", "in cart", "ordered")  # steps of the picture
 DONE = {"placed": "placed", "impression": "seen", "click": "clicked", "cart": "put into a cart", "order": "ordered"}
 TONES = {"order": "better", "cart": "neutral", "click": "neutral"}
+NO_PAGES: Mapping[str, str] = {}
 MOST_DRAWN = 40  # rows that the eye can follow; all are in the table
 MOST_LISTED = 200
 
 
-def sections(found: Told, titles: Mapping[str, str]) -> list[Section]:
+def sections(found: Told, titles: Mapping[str, str], pages: Mapping[str, str] = NO_PAGES) -> list[Section]:
+    """`pages`: of campaigns, by key, where they tell why an item was shown."""
     decided = rooms_decided.section(found.trace.decision, found.trace.again) if found.trace.decision else None
     return [
-        _path(found, titles),
+        _path(found, titles, pages),
         rooms_decided.replayed(found.replay),
         *([decided] if decided else []),
         _events(found),
@@ -98,7 +100,7 @@ def recent(found: Sequence[tuple[str, Row]], at: datetime) -> Section:
     )  # fmt: skip
 
 
-def _path(found: Told, titles: Mapping[str, str]) -> Section:
+def _path(found: Told, titles: Mapping[str, str], pages: Mapping[str, str]) -> Section:
     ways = found.journey.ways
     if not ways:
         return Section("path", "The path of each item", missing="No item was placed, and no event names the trace yet.")
@@ -112,7 +114,7 @@ def _path(found: Told, titles: Mapping[str, str]) -> Section:
     )
     notes = [f"The first {MOST_DRAWN} of {len(ways)} items are drawn."] if len(ways) > MOST_DRAWN else []
     notes += ["There are more than 1,000 events; the first are shown."] if found.trace.is_cut else []
-    table = _table(ways, titles)
+    table = _table(ways, titles, pages)
     return Section("path", "The path of each item", pictures=[picture], tables=[table], notes=notes)
 
 
@@ -133,13 +135,13 @@ def _came(way: Way, journey: Journey, titles: Mapping[str, str]) -> Came:
     )
 
 
-def _table(ways: Sequence[Way], titles: Mapping[str, str]) -> Table:
+def _table(ways: Sequence[Way], titles: Mapping[str, str], pages: Mapping[str, str]) -> Table:
     names = heads("Item", "#Position", "Placed by", "Recalled by", "#Score", "Seen", "Clicked", "In cart", "Ordered")
     rows = [
         row(
             Cell(_name(way, titles), way.item if titles.get(way.item) else "", "name"),
             words.BLANK if way.position is None else way.position,
-            _placed(way),
+            _placed(way, pages),
             _recalled(way) or words.BLANK,
             words.number(way.score, 3),
             *(_first(way, name) for name in STEPS),
@@ -185,12 +187,13 @@ def _where(step: Step) -> Cell:
     return Cell("lake")
 
 
-def _placed(way: Way) -> Cell:
+def _placed(way: Way, pages: Mapping[str, str]) -> Cell:
     if way.slot is None:
         return Cell("the recommender" if way.item else words.BLANK)
     chance = way.slot.get("propensity")
     how = f"{way.slot['source']}, table {way.slot['table']}, row {way.slot['row']}"
-    return Cell(str(way.slot["campaign"]), f"{how}, chance {words.percent(chance)}" if chance is not None else how)
+    told = f"{how}, chance {words.percent(chance)}" if chance is not None else how
+    return Cell(str(way.slot["campaign"]), told, link=pages.get(way.slot["campaign"], ""))
 
 
 def _recalled(way: Way) -> str:

@@ -56,6 +56,13 @@ def test_a_trace_says_first_what_became_of_its_items(analyst: Client) -> None:
     assert "after 4 s" in told
 
 
+def test_a_slot_leads_to_why_its_campaign_showed_it(analyst: Client) -> None:
+    campaign = shop.campaign("new-arrivals")
+    rows.write(*rows.whole("a&b", NOW - timedelta(minutes=20)))
+    told = text(analyst, "a&b")
+    assert f"{reverse('admin:bandits_campaign_results', args=[campaign.pk])}?trace=a%26b#why" in told
+
+
 def test_the_picture_has_a_row_for_each_item_and_goes_out_as_a_file(analyst: Client) -> None:
     rows.write(*rows.whole(TRACE, NOW - timedelta(minutes=20)))
     address = reverse("tracing:trace", args=[TRACE])
@@ -128,12 +135,16 @@ def test_only_who_may_see_the_lake_sees_traces(client: Client) -> None:
 def test_the_pages_ask_as_much_as_they_did(analyst: Client) -> None:
     """Held to queries.txt; `UPDATE_BASELINE=1` writes it anew."""
     rows.write(*rows.whole(TRACE, NOW - timedelta(minutes=20)))
+    shop.experiment()
     told = []
-    for name, address in (("trace", reverse("tracing:trace", args=[TRACE])), ("list", reverse("tracing:traces"))):
+    pages = {
+        "trace": reverse("tracing:trace", args=[TRACE]),
+        "list": reverse("tracing:traces"),
+        "paths": f"{reverse('tracing:paths', args=['home_feed'])}?experiment=ranker",
+    }
+    for name, address in pages.items():
         analyst.get(address)
-        with CaptureQueriesContext(
-            connection,
-        ) as asked:
+        with CaptureQueriesContext(connection) as asked:
             analyst.get(address)
         tables = Counter(
             re.findall(r'(?:FROM|UPDATE|INTO) "?(\w+)', one["sql"])[0] for one in asked if "FROM" in one["sql"]
