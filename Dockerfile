@@ -29,4 +29,4 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
 
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "48", "--backpressure", "900", "--backlog", "2048", "--http1-header-read-timeout", "15000", "--respawn-failed-workers", "--workers-kill-timeout", "30", "firstlight.wsgi:application"]
+CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "48", "--backpressure", "900", "--backlog", "2048", "--http1-header-read-timeout", "15000", "--respawn-failed-workers", "--workers-kill-timeout", "30", "--respawn-interval", "20", "firstlight.wsgi:application"]

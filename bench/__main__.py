@@ -19,6 +19,7 @@ NAMES = (
     "finish",
     "pages",
     "fuzz",
+    "snapshots",
 )
 
 

@@ -1,13 +1,14 @@
 """What serving knows of experiments: one rule for each that runs or was shipped."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 import msgspec
-from django.db.models import Q
 
-from experiments.models import Decision, Experiment, Layer, SavedGroup, Status, Type
+from experiments import stamps
+from experiments.models import Experiment, Layer, SavedGroup, Type
 from firstlight.assignment import answers, deals, rules, targeting
 from firstlight.assignment.index import Published
 from firstlight.assignment.rules import Arm, Filter, Requirement, Rule
@@ -23,11 +24,30 @@ _decoder: msgspec.msgpack.Decoder[Part] = msgspec.msgpack.Decoder(Part)
 
 def compile(at: datetime) -> dict[str, bytes]:
     """One part per experiment that runs or was shipped. A paused one is as if it were not there."""
-    live = Experiment.objects.filter(Q(status=Status.RUNNING) | Q(status=Status.DECIDED, decision=Decision.SHIPPED))
-    rows = live.order_by("key").select_related("layer").prefetch_related(*RELATED)
-    found = [rule_of(experiment) for experiment in rows]
-    parts = {rule.key: msgspec.msgpack.encode(rule, order="sorted") for rule in found}
-    return parts | _groups({name for rule in found for name in targeting.named(rule.condition)})
+    return {name: payload for name, payload in recompile(at, frozenset()).items() if payload is not None}
+
+
+def recompile(at: datetime, known: Collection[str]) -> dict[str, bytes | None]:
+    """The same; None for what has a name among `known`, which is neither read nor made."""
+    before = [*stamps.live()]
+    made = _made([one.key for one in before if one.name not in known])
+    after = {one.key: one.name for one in (stamps.live() if made else ())}
+    parts: dict[str, bytes | None] = {one.name: None for one in before if one.name in known}
+    for one in before:
+        if payload := made.get(one.key):
+            # What changed while it was read is named by what was read, so that no stamp ever names other bytes.
+            steady = after.get(one.key) == one.name
+            parts[one.name if steady else f"{one.key}@{sha256(payload).hexdigest()}"] = payload
+    conditions = [msgspec.json.decode(one.condition) for one in before if one.condition]
+    return {**parts, **_groups({name for condition in conditions for name in targeting.named(condition)})}
+
+
+def _made(keys: Sequence[str]) -> dict[str, bytes]:
+    """{key: rule as bytes}."""
+    if not keys:
+        return {}
+    rows = Experiment.objects.filter(key__in=keys).select_related("layer").prefetch_related(*RELATED)
+    return {row.key: msgspec.msgpack.encode(rule_of(row), order="sorted") for row in rows}
 
 
 def load(payload: bytes) -> Rule | targeting.Group:

@@ -1,6 +1,6 @@
 """From the ORM to a version: compile every section, store what is new, number and sign it when anything differs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from firstlight.snapshots.sections import Payload, Section, sections
 KEEP = timedelta(days=30)  # a logged decision can be replayed from its version for as long
 MOST_AT_ONCE, MOST_BYTES = 1_000, 8 * 2**20  # parts in one statement: a draw table is megabytes, an experiment is not
 
+Recompile = Callable[[datetime, Collection[str]], Mapping[str, Payload | None]]
 Named = Mapping[str, Mapping[str, str]]  # {section: {name: digest}}
 
 
@@ -96,12 +97,12 @@ def is_signed(version: Version) -> bool:
 
 def _compiled(section: Section, at: datetime, before: Standing) -> dict[str, str]:
     """The digests of its parts, which are stored."""
-    known = before.parts.get(section.name, {})
+    known = {name: digest for name, digest in before.parts.get(section.name, {}).items() if digest in before.digests}
     names: dict[str, str] = {}
 
     def made() -> Iterator[tuple[str, bytes]]:
-        for name, payload in section.compile(at).items():
-            if callable(payload) and known.get(name) in before.digests:
+        for name, payload in _parts(section, at, known).items():
+            if payload is None or (callable(payload) and name in known):
                 names[name] = known[name]
                 continue
             content = _content(payload)
@@ -110,6 +111,11 @@ def _compiled(section: Section, at: datetime, before: Standing) -> dict[str, str
 
     _store(made(), before.digests)
     return names
+
+
+def _parts(section: Section, at: datetime, known: Collection[str]) -> Mapping[str, Payload | None]:
+    recompile: Recompile | None = getattr(section, "recompile", None)
+    return recompile(at, known) if recompile else section.compile(at)
 
 
 def _content(payload: Payload) -> bytes:

@@ -41,6 +41,8 @@ Payload = bytes | Callable[[], bytes]
 class Section(Protocol):
     """A module with these verbs. `name` is its key in a version.
 
+    It may have `recompile(at, known)`, which does what `compile` does and gives None for a part whose name is among
+    `known`: the name says all that its bytes follow from, and the last version has it.
     It may say `goes_on = True` (nobody can hold it at an earlier state), and `shown(part)`: what people see of a part
     where two versions are compared, as {field: plain value}; without it only that the part changed.
     """
