@@ -54,7 +54,12 @@ def look(experiment_id: int, *, at: datetime) -> Look:
     progress.note(experiment_id, "comparing arms")
     results = reading.read(plan, _given(experiment, plan, exposures, gathered, last), at=at)
     since = gathered.since.isoformat() if gathered.since else None
-    told = {"definitions": _stored(definitions), "sql": gathered.sql, "read_on_from": since, "basis": basis.stored()}
+    told: dict[str, Any] = {
+        "definitions": _stored(definitions),
+        "sql": gathered.sql,
+        "read_on_from": since,
+        "basis": basis.stored(),
+    }
     told |= {"dealt_in": exposures.dealt_in, "earlier_units": gathered.earlier_units}
     progress.note(experiment_id, "storing the look")
     return _store(experiment, results | told, basis, exposures.end)

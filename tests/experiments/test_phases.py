@@ -33,7 +33,7 @@ def told() -> list[tuple[Any, ...]]:
     return [(one.number, one.weights, one.started_at, one.ended_at, one.reason) for one in Phase.objects.all()]
 
 
-def change(experiment: Experiment, reason: str = "", reshuffle: bool = False, **weights: str) -> Experiment:
+def change(experiment: Experiment, reason: str = "", reshuffle: Any = False, **weights: str) -> Experiment:
     exact = {arm: Decimal(weight) for arm, weight in weights.items()}
     return lifecycle.change_weights(
         experiment.pk, actor="pm", at=NOON + DAY, weights=exact, reason=reason, reshuffle=reshuffle
@@ -69,7 +69,8 @@ def test_other_weights_open_the_next_phase_and_deal_every_unit_anew_where_that_i
 
 def arms_of(n: int = 20_000) -> list[str | None]:
     rule = rule_of(Experiment.objects.get())
-    return [(arm := assign(rule, {"user_id": f"u-{i}"})) and arm.key for i in range(n)]
+    met = [assign(rule, {"user_id": f"u-{i}"}) for i in range(n)]
+    return [arm.key if arm else None for arm in met]
 
 
 def test_other_weights_take_no_more_units_from_their_arm_than_they_must() -> None:

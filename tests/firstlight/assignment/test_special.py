@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstlight.assignment import answers
@@ -225,7 +225,8 @@ def test_nothing_is_kept_of_an_arm_that_was_forced() -> None:
 def test_what_is_brought_of_an_unknown_arm_or_shape_is_as_if_it_were_not_there() -> None:
     kept = rule("kept", sticky=True)
     plain = answer(Asked({"user_id": "u-1"}), kept)["experiments"]
-    for document in ({"assignments": {"kept__1": "gone"}}, {"assignments": {}}, {}):
+    shapes: list[dict[str, Any]] = [{"assignments": {"kept__1": "gone"}}, {"assignments": {}}, {}]
+    for document in shapes:
         assert (
             answer(Asked({"user_id": "u-1"}, Wishes(sticky={"user_id||u-1": document})), kept)["experiments"] == plain
         )
@@ -242,3 +243,68 @@ def test_a_part_of_before_still_loads() -> None:
 
 
 ADDED = ("pieces", "forced", "requires", "fallback", "sticky", "since_phase", "refused_before")
+
+
+# --- beside layers and holdouts ---
+
+
+@st.composite
+def published(draw: st.DrawFn) -> tuple[list[Rule], list[Rule]]:
+    """Rules with shares of two layers that nobody else holds, some of them holdouts; and the same with some special."""
+    plain: list[Rule] = []
+    special: list[Rule] = []
+    for i in range(draw(st.integers(1, 8))):
+        shares = [Filter(layer, i * 1_250, (i + 1) * 1_250) for layer in draw(st.sampled_from(["", "a", "ab", "b"]))]
+        one = rule(
+            f"e{i}",
+            coverage=draw(st.sampled_from([0.3, 1.0])),
+            type=draw(st.sampled_from(["ab", "ab", "ab", "holdout", "shipped"])),
+            layer=shares[0] if shares else None,
+            further=tuple(shares[1:]),
+            condition=draw(st.sampled_from([{}, {"country": "IN"}, {"country": {"$ne": "IN"}}])),
+            unit="user_id" if shares else draw(st.sampled_from(["user_id", "device_id"])),  # a layer splits one kind
+        )
+        more = draw(st.sampled_from([{}, {"sticky": True}, {"forced": {"nobody": "a"}}]))
+        plain.append(one)
+        special.append(msgspec.structs.replace(one, **more))
+    return plain, special
+
+
+@settings(max_examples=150, deadline=None)
+@given(published(), st.sampled_from([{}, {"country": "IN"}]))
+def test_a_rule_that_is_special_to_others_is_none_to_everybody_else(
+    drawn: tuple[list[Rule], list[Rule]], attributes: dict[str, Any]
+) -> None:
+    """Several layers each, global holdouts and what was shipped: the two ways to decide answer alike."""
+    plain, special = (index(*rules) for rules in drawn)
+    for i in range(40):
+        unit = {"user_id": f"u-{i}", "device_id": f"d-{i % 7}"}
+        assert seen(plain, unit, **attributes) == seen(special, unit, **attributes)
+
+
+def test_a_sticky_experiment_answers_as_the_sdk_of_growthbook_does() -> None:
+    """[documents, ids, version, least version] -> variation, or None: cases of its specification, "stickyBucket"."""
+    exp = {"since_phase": 3, "refused_before": 0, "sticky": True, "fallback": "device_id"}
+    user, device = {"user_id": "i123", "device_id": "d123"}, {"device_id": "d123"}
+
+    def kept(of: str, **assignments: str) -> dict[str, Any]:
+        return {of: {"assignments": assignments}}
+
+    cases: list[tuple[dict[str, Any], dict[str, str], dict[str, Any], str | None]] = [
+        (kept("user_id||i123", feature__3="b"), user, {}, "b"),
+        (kept("user_id||i123", feature__2="b"), user, {"weights": (1.0,)}, "a"),  # another version: dealt anew
+        (kept("user_id||i123", feature__2="b"), user, {"refused_before": 3}, None),  # a blocked version
+        (kept("user_id||i123", feature__3="b", feature__0="a"), user, {"refused_before": 1}, None),
+        (kept("user_id||i123", feature__3="b", feature__2="a"), user, {"refused_before": 1}, "b"),
+        (kept("device_id||d123", feature__3="b"), user, {}, "b"),  # the fallback's, where the own has none
+        (kept("device_id||d123", feature__3="b") | kept("user_id||i123", feature__3="a"), user, {}, "a"),
+        (kept("device_id||d123", feature__3="b"), device, {}, "b"),
+        (kept("device_id||other", feature__3="b"), user, {"weights": (1.0,)}, "a"),
+        (kept("user_id||i123", feature__3="b"), user, {"condition": {"country": "nowhere"}}, "b"),
+    ]
+    for documents, unit, changed, wanted in cases:
+        at = index(rule("feature", **{"condition": {}, **exp, **changed}))
+        at_rule = at.known["feature"].rule
+        if len(at_rule.arms) == 1:
+            at = index(msgspec.structs.replace(at_rule, arms=(*at_rule.arms, Arm("b", 0.0))))
+        assert seen(at, unit, Wishes(sticky=documents)).get("feature") == wanted, (documents, changed)
