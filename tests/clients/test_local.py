@@ -121,7 +121,11 @@ def test_many_at_once_are_what_each_is_by_itself(rules: list[Rule], asked: list[
                     asked_alone = Local({one.unit: name}, scenario, "t", AT, said)
                     alone = deciding.decide(held, asked_alone, age=0, reason="")
                     shared = [told for told in alone.shared_experiments if told["experiment"] == one.key]
-                    assert variant == (_shown(shared, name) if one.unit in SHARED else alone.variant(one.key))
+                    assert variant == (_shown(shared, name) if one.unit in SHARED else alone.variant(one.key)), (
+                        one,
+                        name,
+                        said,
+                    )
 
 
 def _shown(told: list[dict[str, Any]], key: str) -> str | None:
@@ -268,6 +272,17 @@ def test_a_process_that_starts_while_the_server_is_away_decides_by_what_is_on_di
     kept.unlink()
     kept.mkdir()
     assert client(tmp_path, local=True).assign(UNIT, "home").source == "defaults"
+
+
+def test_rules_that_somebody_removes_from_disk_are_written_again(shop: Shop, client: Make, tmp_path: Path) -> None:
+    serve(shop, [rule("a")])
+    here = client(tmp_path, local=True, refresh=0.05)
+    assert here.wait_until_ready(5)
+    assert within(3, lambda: any(tmp_path.glob("rules-*")))
+    (kept,) = tmp_path.glob("rules-*")
+    assert kept.stat().st_mode & 0o077 == 0, "it names testers and members of groups"
+    kept.unlink()
+    assert within(3, kept.exists)
 
 
 def test_rules_on_disk_are_whole_at_any_moment(tmp_path: Path) -> None:

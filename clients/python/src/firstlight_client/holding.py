@@ -83,9 +83,13 @@ class Shelf:
             Path(name).unlink(missing_ok=True)
             raise
 
-    def confirm(self) -> None:
-        """They were the server's a moment ago. Raises OSError."""
-        os.utime(self._path)
+    def confirm(self) -> bool:
+        """They were the server's a moment ago; whether they are there. Raises OSError."""
+        try:
+            os.utime(self._path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def take(self) -> tuple[Rules, float]:
         """With their age in seconds. Raises OSError or `Unusable`."""
@@ -178,9 +182,8 @@ class Holding:
         if self._shelf is None:
             return
         try:
-            if before and before.tag == rules.tag:
-                self._shelf.confirm()
-            else:
+            is_there = before is not None and before.tag == rules.tag and self._shelf.confirm()
+            if not is_there:
                 self._shelf.put(rules)
         except OSError as error:
             self._trouble.say("rules not kept on disk: %s", error)

@@ -31,7 +31,7 @@ class TooSlow(Exception):
 
 
 class TooLong(Exception):
-    """The reply is longer than any there is."""
+    """A reply, inflated, is longer than any there is."""
 
 
 BROKEN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TooSlow, TooLong, OSError, RuntimeError)
@@ -103,8 +103,11 @@ class AsyncTransport:
         try:
             async with asyncio.timeout(within):
                 # Without limits of its own: the one around it is the whole of it.
-                response = await self._http.request(method, path, content=body or None, headers=headers, timeout=None)
-            return Reply(response.status_code, response.headers, response.content, time.monotonic() - began)
+                async with self._http.stream(
+                    method, path, content=body or None, headers=headers, timeout=None
+                ) as response:
+                    body = await _read_async(response)
+            return Reply(response.status_code, response.headers, body, time.monotonic() - began)
         except TimeoutError:
             return failure(TooSlow())
         except BROKEN as error:
@@ -121,12 +124,22 @@ def failure(error: Exception) -> Failure:
 
 
 def _read(response: httpx.Response, until: float) -> bytes:
-    chunks, size = [], 0
+    read = bytearray()
     for chunk in response.iter_bytes():
-        chunks.append(chunk)
-        size += len(chunk)
+        _append(read, chunk)
         if time.monotonic() > until:
             raise TooSlow
-        if size > LONGEST_REPLY:
-            raise TooLong
-    return b"".join(chunks)
+    return bytes(read)
+
+
+async def _read_async(response: httpx.Response) -> bytes:
+    read = bytearray()
+    async for chunk in response.aiter_bytes():
+        _append(read, chunk)
+    return bytes(read)
+
+
+def _append(read: bytearray, chunk: bytes) -> None:
+    read += chunk
+    if len(read) > LONGEST_REPLY:
+        raise TooLong("the reply is longer than any there is")
