@@ -1,6 +1,7 @@
 """Client keys: made over HTTP or on a page, told to serving, revoked, and who may."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.test import Client
@@ -16,7 +17,7 @@ HOME = {"name": "web shop", "scenarios": ["home_feed"]}
 
 
 def served():
-    parts = {name: client_section.load(part) for name, part in client_section.compile(None).items()}
+    parts = {name: client_section.load(part) for name, part in client_section.compile(datetime.now(UTC)).items()}
     return client_section.gather(parts)
 
 

@@ -107,7 +107,7 @@ def _text(rng: random.Random) -> str:
 
 
 def units(rng: random.Random, n: int, made: Iterable[Rule]) -> list[dict[str, Any]]:
-    """Attributes as an SDK is given them: ids (some missing, some numbers), the scenario, and what conditions ask of."""
+    """Attributes as an SDK is given them: ids (some missing, some numbers), the scenario, what conditions ask."""
     asked = [one.condition for one in made if one.condition]
     near = [attributes for condition, attributes in CONDITIONS if condition in asked] or [{}]
     return [_unit(rng, near) for _ in range(n)]

@@ -1,5 +1,6 @@
 // The npm SDK of GrowthBook, unchanged: for every line {payload, units: [{attributes, docs?}]} the values of all features,
-// by unit, as a line, and which experiments it told of. A value that is null is left out.
+// by unit, as a line, and which experiments it told of. A value that is null is left out. A payload without features is
+// the address and the client key to fetch one by.
 import { createInterface } from "node:readline";
 import { GrowthBookClient } from "@growthbook/growthbook";
 
@@ -24,7 +25,9 @@ function values(client, features, { attributes, docs }) {
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { payload, units } = JSON.parse(line);
-  const client = new GrowthBookClient().initSync({ payload });
-  const features = Object.keys(payload.features);
+  const client = new GrowthBookClient(payload.features ? {} : payload);
+  if (payload.features) client.initSync({ payload });
+  else await client.init();
+  const features = Object.keys(client.getFeatures());
   console.log(JSON.stringify(units.map((unit) => values(client, features, unit))));
 }

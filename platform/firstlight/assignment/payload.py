@@ -1,13 +1,13 @@
-"""What is published of experiments as a payload for the SDKs of GrowthBook, so that each unit meets the very arm it meets
-here. Pure. Source: GrowthBook's "build your own SDK" specification; tried against the npm SDK 1.8 and the PyPI SDK 4.0.
+"""What is published of experiments as a payload for the SDKs of GrowthBook: each unit meets the very arm it meets here.
 
-One feature for each parameter, and `experiment.<key>` for each experiment, whose value is the key of the arm. Attributes
+One feature for each parameter, and `experiment.<key>` for each experiment: the key of the arm is its value. Attributes
 are the ids, `scenario`, and what conditions speak of. An SDK takes the first rule that applies where an answer lets the
 last one win, so the rules of a parameter stand the other way round. What one experiment leaves to another (a holdout, a
 layer, a prerequisite) is a parent condition on its feature.
 
-Left out: switchbacks, interleaving, experiments on items or merchants, discovery campaigns, and experiments whose condition
-does not mean the same to every SDK, with those that stand on them.
+Left out: switchbacks, interleaving, experiments on items or merchants, discovery campaigns, and experiments whose
+condition does not mean the same to every SDK, with those that stand on them. Pure.
+Source: GrowthBook's "build your own SDK" specification; tried against the npm SDK 1.8 and the PyPI SDK 4.0.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
