@@ -1,4 +1,8 @@
-"""Where a client hears of changes: the address of a stream, which proves that a key was here when it was given."""
+"""Where a client hears of changes: the address of a stream, which proves that a key was here when it was given.
+
+A key always has the same address, so that a client which is told it again stays on its stream. It opens streams and
+nothing else, and only while the key is in force: `firstlight.streams` looks.
+"""
 
 from typing import Any
 from urllib.parse import quote
@@ -9,10 +13,9 @@ from django.core import signing
 from firstlight.accounts.keys import HeldKey
 
 PATH = "/ofrep/v1/stream"
-LASTS = 30 * 86_400  # seconds; a client that evaluates flags meanwhile gets a new one
 INACTIVE = 120  # seconds after which a hidden page closes its stream
 
-_signer = signing.TimestampSigner(salt="firstlight.streams")
+_signer = signing.Signer(salt="firstlight.streams")
 
 
 def stream(key: HeldKey) -> dict[str, Any] | None:
@@ -24,8 +27,8 @@ def stream(key: HeldKey) -> dict[str, Any] | None:
 
 
 def whose(token: str) -> str | None:
-    """Public id of the key that was given this address; None for one that is not of ours, or too old."""
+    """Public id of the key that was given this address; None for one that is not of ours."""
     try:
-        return _signer.unsign(token, max_age=LASTS)
+        return _signer.unsign(token)
     except signing.BadSignature:
         return None

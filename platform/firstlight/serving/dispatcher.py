@@ -28,7 +28,7 @@ DOORS = {
     "/api/v1/allocations/batch": Door(POST, allocations.allocate_batch),
     "/api/v1/events": Door(POST, ingest.ingest),
     "/api/v1/rules": Door(GET, publishing.rules),
-    ofrep.ALL: Door(POST, ofrep.evaluate_all),
+    ofrep.ALL: Door(ofrep.METHODS, ofrep.evaluate_all),
     "/healthz": Door(GET, probes.healthz),
     "/readyz": Door(GET, probes.readyz),
     "/metrics": Door(GET, probes.metrics),
@@ -36,7 +36,7 @@ DOORS = {
 }
 # What begins so, where no path above is meant; what such a door counts and logs is told by the prefix.
 PREFIXES = {
-    ofrep.ONE: Door(POST, ofrep.evaluate_one),
+    ofrep.ONE: Door(ofrep.METHODS, ofrep.evaluate_one),
     growthbook.PATH: Door(growthbook.METHODS, growthbook.features),
 }
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}

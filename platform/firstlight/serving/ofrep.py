@@ -5,10 +5,14 @@ single flag meets those experiments alone that set it, so that nobody is exposed
 Source: github.com/open-feature/protocol, service/openapi.yaml, version 0.3.0.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from typing import Any, NamedTuple, NoReturn
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -16,15 +20,30 @@ from firstlight.accounts.keys import HeldKey
 from firstlight.assignment import flags
 from firstlight.assignment.flags import Flags
 from firstlight.assignment.index import Published
-from firstlight.serving import access, allocations, announcing, questions, wire
-from firstlight.serving.wire import Answer, Environ, Refusal
+from firstlight.serving import access, allocations, announcing, limits, questions, wire
+from firstlight.serving.wire import Answer, Environ, Headers, Refusal
 from firstlight.snapshots.memory import Held
 
 ONE, ALL = "/ofrep/v1/evaluate/flags/", "/ofrep/v1/evaluate/flags"
+METHODS = ("POST", "OPTIONS")
 LONGEST = 200  # characters of a name
 WINDOW = 3600  # seconds: switchbacks turn at full hours
+PATIENCE = 0.5  # seconds that a client which a stream sent here waits for the snapshot that it was told of
+# The key opens the door, and a page sends it only where it means to: no origin is worse than another.
+ANYBODY: Headers = (
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", "ETag, Retry-After, Firstlight-Trace"),
+)
+PREFLIGHT: Headers = (
+    *ANYBODY,
+    ("Access-Control-Allow-Methods", "POST"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match, X-API-Key"),
+    ("Access-Control-Max-Age", "86400"),
+)
 IDS = questions.Unit.__struct_fields__
-SAID = frozenset({*IDS, "targetingKey", "scenario", "trace_id", "forced"})  # of a context; all else are attributes
+SAID = frozenset(
+    {*IDS, "targetingKey", "scenario", "trace_id", "forced", "log"}
+)  # of a context; all else are attributes
 
 _encoder = msgspec.json.Encoder()
 
@@ -68,37 +87,60 @@ class Asked(NamedTuple):
 _decoder = msgspec.json.Decoder(Body)
 _sorted = msgspec.msgpack.Encoder(order="sorted")
 _shelf: Shelf | None = None
+_waiting = limits.Room(8)
 
 
 def evaluate_one(environ: Environ) -> Answer:
     name = environ["PATH_INFO"].removeprefix(ONE).encode("latin-1").decode("utf-8", "replace")[:LONGEST]  # PEP 3333
-    try:
-        asked = _asked(environ)
-        if name not in asked.flags.is_float:
-            return _failed(404, "FLAG_NOT_FOUND", f"Nothing that runs here sets “{name}”.", key=name)
-        return Answer(200, _encoder.encode(_evaluated(asked, [name], only=[name])[0]))
-    except Unclear as error:
-        return _failed(400, error.code, str(error), key=name)
+    return _in_their_words(environ, partial(_one, name), key=name)
 
 
 def evaluate_all(environ: Environ) -> Answer:
-    """Unchanged flags are a 304, which evaluates nothing and logs nothing."""
+    return _in_their_words(environ, _all)
+
+
+def _in_their_words(environ: Environ, answer: Callable[[Environ], Answer], **key: str) -> Answer:
+    """Whatever was wrong, clients find the protocol's two fields in the answer, and pages of any origin may read it."""
+    if environ["REQUEST_METHOD"] == "OPTIONS":
+        return Answer(204, b"", headers=PREFLIGHT)
     try:
-        asked = _asked(environ)
-        tag = f'"{_digest(asked)}"'
-        if tag in environ.get("HTTP_IF_NONE_MATCH", ""):
-            return Answer(304, b"", headers=(("ETag", tag),))
-        metadata = {"snapshot": asked.held.number, "scenario": asked.context["scenario"]}
-        told: dict[str, Any] = {"flags": _evaluated(asked, asked.flags.is_float, only=()), "metadata": metadata}
-        if stream := announcing.stream(asked.key):
-            told["eventStreams"] = [stream]
-        return Answer(200, _encoder.encode(told), headers=(("ETag", tag),))
+        told = answer(environ)
     except Unclear as error:
-        return _failed(400, error.code, str(error))
+        told = _failed(400, error.code, str(error), **key)
+    except Refusal as refusal:
+        told = _failed(refusal.status, "GENERAL", refusal.detail, **key)._replace(headers=refusal.headers)
+    return told._replace(headers=(*told.headers, *ANYBODY))
+
+
+def _one(name: str, environ: Environ) -> Answer:
+    asked = _asked(environ)
+    if name not in asked.flags.is_float:
+        return _failed(404, "FLAG_NOT_FOUND", f"Nothing that runs here sets “{name}”.", key=name)
+    answer = _answered(asked, [name])
+    (told,) = _told(asked, answer, [name], {"trace_id": answer["trace_id"]})
+    return Answer(200, _encoder.encode(told))
+
+
+def _all(environ: Environ) -> Answer:
+    """Unchanged flags are a 304, which evaluates nothing and logs nothing.
+
+    The trace of the decision is a header, for what has one tag is one body.
+    """
+    asked = _asked(environ)
+    tag = f'"{_digest(asked)}"'
+    lasts = "forced" not in asked.context  # a preview link is good until a time of its own
+    if lasts and tag in environ.get("HTTP_IF_NONE_MATCH", ""):
+        return Answer(304, b"", headers=(("ETag", tag),))
+    answer = _answered(asked, ())
+    metadata = {"snapshot": asked.held.number, "scenario": asked.context["scenario"]}
+    told: dict[str, Any] = {"flags": _told(asked, answer, asked.flags.is_float, {}), "metadata": metadata}
+    if stream := announcing.stream(asked.key):
+        told["eventStreams"] = [stream]
+    return Answer(200, _encoder.encode(told), headers=(("ETag", tag), ("Firstlight-Trace", answer["trace_id"])))
 
 
 def _asked(environ: Environ) -> Asked:
-    held = access.snapshot()
+    held = _fresh(environ)
     key = access.admit(_with_key(environ), held, "allocate")
     wire.media_type(environ, "application/json")
     try:
@@ -110,6 +152,29 @@ def _asked(environ: Environ) -> Asked:
         raise Unclear("INVALID_CONTEXT", f"There is no scenario “{str(scenario)[:200]}”.")
     shelf = _shelf_of(held)
     return Asked(held, key, {**context, "scenario": scenario}, shelf, shelf.flags(scenario))
+
+
+def _fresh(environ: Environ) -> Held:
+    """What is held; for a client that a stream told of something newer, that: it is on its way here as well.
+
+    Few may wait, and not for long: a number that was made up must not take every thread.
+    """
+    held = access.snapshot()
+    wanted = _number(environ.get("QUERY_STRING", ""))
+    if wanted > held.number:
+        with contextlib.suppress(Refusal), _waiting:
+            end = time.monotonic() + PATIENCE
+            while (held := access.snapshot()).number < wanted and time.monotonic() < end:
+                time.sleep(PATIENCE / 50)
+    return held
+
+
+def _number(query: str) -> int:
+    """Of the snapshot that a stream told of; 0 where the client was told nothing."""
+    if "flagConfigEtag=" not in query:
+        return 0
+    told = parse_qs(query[:1_000]).get("flagConfigEtag", [""])[0].strip('"')
+    return int(told) if told.isascii() and told.isdigit() and len(told) < 19 else 0
 
 
 def _shelf_of(held: Held) -> Shelf:
@@ -136,10 +201,9 @@ def _only(held: Held, key: HeldKey) -> str:
     raise Unclear("INVALID_CONTEXT", "Say `scenario` in the context: there are several.")
 
 
-def _evaluated(asked: Asked, names: Iterable[str], *, only: Sequence[str]) -> list[dict[str, Any]]:
-    answer = _answered(asked, only)
+def _told(asked: Asked, answer: Mapping[str, Any], names: Iterable[str], more: Mapping[str, Any]) -> list[Any]:
     found = flags.evaluated(asked.held.state("experiments"), answer)
-    metadata = {"snapshot": asked.held.number, "trace_id": answer["trace_id"]}
+    metadata = {"snapshot": asked.held.number, **more}
     return [asked.flags.told(name, found.get(name), metadata) for name in names]
 
 
@@ -161,6 +225,8 @@ def _question(context: Mapping[str, Any], only: Sequence[str]) -> bytes:
     if not unit:
         raise Unclear("TARGETING_KEY_MISSING", f"The context has neither targetingKey nor any of {', '.join(IDS)}.")
     given = {name: context[name] for name in ("scenario", "trace_id", "forced") if name in context}
+    if isinstance(context.get("log"), bool):
+        given["log"] = context["log"]
     rest = {name: value for name, value in context.items() if name not in SAID}
     return _encoder.encode({**given, "unit": unit, "attributes": rest, "slots": 0, "only": only})
 
@@ -171,9 +237,9 @@ def _refused(refusal: Refusal) -> NoReturn:
 
 
 def _digest(asked: Asked) -> str:
-    """Of all that the flags follow from: the context, what is published of experiments, the hour where it matters."""
+    """Of all that the answer follows from: key, context, what is published, and the hour where it matters."""
     hour = int(datetime.now(UTC).timestamp()) // WINDOW if asked.flags.turns else 0
-    told = _sorted.encode([asked.shelf.digest, hour, asked.context])
+    told = _sorted.encode([asked.shelf.digest, hour, asked.key.public_id, asked.context])
     return blake2b(told, digest_size=16).hexdigest()
 
 

@@ -1,18 +1,22 @@
 """The protocol's words, and flags that are what /allocations answers, for any configuration and unit."""
 
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from firstlight.assignment import answers
 from firstlight.assignment.index import Published
 from firstlight.assignment.rules import Arm, Requirement, Rule
-from firstlight.serving import allocations, decisions
+from firstlight.serving import allocations, announcing, decisions, limits, previews
+from firstlight.serving.wire import Refusal
 from firstlight.snapshots import memory
 from firstlight.snapshots.memory import Held
 from tests.clients import configurations
@@ -167,6 +171,102 @@ def test_unchanged_flags_are_a_304_that_logs_nothing(client: Client, hold: Hold,
     assert client.post(ALL, body, HTTP_IF_NONE_MATCH=first.headers["ETag"]).status == 200
 
 
+def test_answers_of_one_tag_are_the_same_bytes_and_the_trace_is_beside_them(client: Client, hold: Hold) -> None:
+    body = {"context": {"targetingKey": "u", "scenario": "home"}}
+    one, other = client.post(ALL, body), client.post(ALL, body)
+    assert (one.headers["ETag"], one.body) == (other.headers["ETag"], other.body)
+    assert one.headers["Firstlight-Trace"] != other.headers["Firstlight-Trace"]
+
+
+def test_the_arms_of_a_preview_link_are_never_taken_for_unchanged(client: Client, hold: Hold) -> None:
+    token = previews.sign({"ranking": "deep"}, datetime.now(UTC) + timedelta(minutes=5))
+    body = {"context": {"targetingKey": "u", "scenario": "home", "forced": token}}
+    first = client.post(ALL, body)
+    (told,) = (one for one in first.json["flags"] if one["key"] == "ranker")
+    assert (told["variant"], told["reason"]) == ("deep", "TARGETING_MATCH")
+    assert client.post(ALL, body, HTTP_IF_NONE_MATCH=first.headers["ETag"]).status == 200
+
+
+def test_the_stream_of_a_key_has_one_address_which_opens_nothing_else(
+    client: Client, hold: Hold, settings: Any
+) -> None:
+    body = {"context": {"targetingKey": "u", "scenario": "home"}}
+    assert "eventStreams" not in client.post(ALL, body).json
+    settings.STREAMS_URL = "https://streams.example"
+    (one,), (other,) = (client.post(ALL, body).json["eventStreams"] for _ in range(2))
+    assert one == other
+    assert (one["type"], one["inactivityDelaySec"]) == ("sse", 120)
+    token = unquote(one["url"].removeprefix("https://streams.example/ofrep/v1/stream?token="))
+    assert announcing.whose(token) == "all"
+    assert announcing.whose(token[:-1]) is None
+    client.key = None
+    assert client.post(ALL, body, HTTP_AUTHORIZATION=f"Bearer {token}").status == 401
+
+
+def test_who_a_stream_sends_here_waits_for_the_snapshot_it_was_told_of(
+    client: Client, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = memory.current()
+    hold(RULES, number=8)
+    new, looks = memory.current(), iter([old, old, old])
+    monkeypatch.setattr(memory, "current", lambda: next(looks, new))
+    body = {"context": {"targetingKey": "u", "scenario": "home"}}
+    assert client.post(ALL, body, QUERY_STRING="flagConfigEtag=%228%22").json["metadata"]["snapshot"] == 8
+    monkeypatch.setattr(memory, "current", lambda: old)
+    began = time.monotonic()
+    told = client.post(ALL, body, QUERY_STRING=f"flagConfigEtag={10**15}").json  # which never comes
+    assert (told["metadata"]["snapshot"], time.monotonic() - began < 2) == (7, True)
+    assert client.post(ALL, body, QUERY_STRING="flagConfigEtag=none").status == 200
+
+
+def test_who_says_log_false_is_not_logged(client: Client, hold: Hold, stored: Any) -> None:
+    flag(client, "ranker", log=False)
+    assert stored() == []
+    flag(client, "ranker", log=True)
+    assert len(stored()) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "environ", "status"),
+    [
+        ("nobody", {}, 401),
+        ("reader", {}, 403),
+        ("search", {}, 403),
+        ("all", {"CONTENT_TYPE": "text/plain"}, 415),
+        ("all", {"CONTENT_LENGTH": str(2**23)}, 413),
+    ],
+)
+def test_every_refusal_says_why_in_the_words_of_the_protocol(
+    client: Client, hold: Hold, key: str, environ: dict[str, str], status: int
+) -> None:
+    client.key = key
+    for path in (ALL, f"{ALL}/ranker"):
+        got = client.post(path, {"context": {"targetingKey": "u", "scenario": "home"}}, **environ)
+        assert (got.status, got.json["errorCode"]) == (status, "GENERAL")
+        assert got.json["errorDetails"]
+        assert got.headers["Access-Control-Allow-Origin"] == "*"
+    assert ("WWW-Authenticate" in got.headers) == (status == 401)
+
+
+def test_a_key_past_its_rate_is_told_when_to_come_back(
+    client: Client, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise Refusal(429, "Too often.", headers=(("Retry-After", "3"),))
+
+    monkeypatch.setattr(limits, "admit", refuse)
+    got = client.post(ALL, {"context": {"targetingKey": "u", "scenario": "home"}})
+    assert (got.status, got.headers["Retry-After"], got.json["errorCode"]) == (429, "3", "GENERAL")
+
+
+def test_a_page_of_another_origin_may_ask(client: Client, hold: Hold) -> None:
+    client.key = None  # a preflight brings none
+    for path in (ALL, f"{ALL}/ranker"):
+        got = client.ask("OPTIONS", path)
+        assert (got.status, got.headers["Access-Control-Allow-Origin"]) == (204, "*")
+        assert {"Authorization", "If-None-Match"} <= set(got.headers["Access-Control-Allow-Headers"].split(", "))
+
+
 def test_one_flag_exposes_to_the_experiment_that_sets_it_and_to_no_other(
     client: Client, hold: Hold, stored: Any
 ) -> None:
@@ -193,7 +293,7 @@ def test_a_prerequisite_is_looked_at_without_being_an_exposure(client: Client, h
     assert [one["experiment"] for one in stored()[0]["assignments"]] == ["after"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@tried(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     configurations.configurations(),
     configurations.units,
