@@ -138,3 +138,11 @@ def test_a_limited_key_sees_its_scenarios_and_their_experiments_alone(client_wit
     assert mine.get(PATH).status_code == mine.get(PATH, {"experiment": "e"}).status_code == 200
     experiment.scenarios.add(scenarios[1])
     assert mine.get(PATH, {"experiment": "e"}).status_code in (400, 422)
+
+
+def test_days_with_very_many_events_are_for_an_export(api, monkeypatch):
+    write(*few())
+    monkeypatch.setattr("firstlight.tracing.asking.MOST_AT_ONCE", 4)
+    assert "These days have 5 events: ask for fewer, or for an export" in api.get(PATH).content.decode()
+    monkeypatch.setattr("firstlight.tracing.asking.MOST_AT_ONCE", 5)
+    assert api.get(PATH).status_code == 200

@@ -7,12 +7,14 @@ from experiments import asking
 from experiments.models import Experiment, Type, Unit
 from firstlight.catalog.models import Scenario
 from firstlight.kernel.windows import Window
+from firstlight.lake import table
 from firstlight.metrics.read.values import Exposures
 from firstlight.tracing import lifts, paths
 from firstlight.tracing.lifts import Lift
 from firstlight.tracing.paths import By, Reading
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+MOST_AT_ONCE = 10_000_000  # events of the lake: half a minute, on two cores
 LONGEST, USUAL = timedelta(days=31), timedelta(days=7)
 SPLIT = (Type.AB, Type.AA, Type.HOLDOUT)  # their units are randomised one by one
 PEOPLE = (Unit.USER, Unit.DEVICE, Unit.SESSION)
@@ -52,6 +54,16 @@ def spanned(start: datetime | None, end: datetime | None, at: datetime) -> Windo
     if end - start > LONGEST:
         raise Refused(f"At most {LONGEST.days} days at a time; longer histories are exported in parts.", "from")
     return Window(start, end)
+
+
+def found_at_once(asked: Asked, *, at: datetime) -> Found:
+    """For who waits: refused where the days have so many events that a worker must read them. Raises `Refused`."""
+    days = asked.window.widened(before=paths.BEFORE).days()
+    if (n := table.count(days)) > MOST_AT_ONCE:
+        raise Refused(
+            f"These days have {n:,} events: ask for fewer, or for an export of paths, which a worker reads.", "from"
+        )
+    return found(asked, at=at)
 
 
 def found(asked: Asked, *, at: datetime) -> Found:

@@ -114,7 +114,7 @@ class ScenarioPaths(Limited):
         try:
             window = asking.spanned(queries.time(request, "from"), queries.time(request, "to"), at)
             by = cast("paths.By", queries.choice(request, "by", paths.BY, "recall_source"))
-            found = asking.found(Asked(scenario, window, by, _experiment(request)), at=at)
+            found = asking.found_at_once(Asked(scenario, window, by, _experiment(request)), at=at)
         except Refused as refusal:
             raise bad_query(refusal.field, str(refusal)) from refusal
         return Response(PathsSerializer(paths_told.plain(found)).data)

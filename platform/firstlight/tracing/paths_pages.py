@@ -87,7 +87,7 @@ def _found(scenario: Scenario, view: View) -> tuple[Found | None, str]:
         return None, f"There is no experiment “{view.experiment}”."
     try:
         window = Window(at - timedelta(days=view.days), at)
-        return asking.found(Asked(scenario, window, view.by, experiment), at=at), ""
+        return asking.found_at_once(Asked(scenario, window, view.by, experiment), at=at), ""
     except Refused as refusal:
         return None, str(refusal)
 

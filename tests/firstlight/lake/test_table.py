@@ -42,6 +42,15 @@ def test_before_the_first_append_there_is_nothing() -> None:
     assert table.latest_batch() == 0
 
 
+def test_events_of_some_days_are_counted_off_the_log() -> None:
+    assert table.count([AT.date()]) == 0
+    for batch, day in enumerate((0, 0, 1, 3), start=1):
+        table.append(batch, events(batch, 2 + batch, AT + timedelta(days=day)))
+    days = [AT.date() + timedelta(days=n) for n in range(4)]
+    assert [table.count([day]) for day in days] == [7, 5, 0, 6]
+    assert table.count(days) == 18
+
+
 def test_a_batch_tried_again_is_there_once() -> None:
     for batch in (1, 1, 2, 1, 2):
         table.append(batch, events(batch))
