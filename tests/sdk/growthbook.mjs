@@ -3,13 +3,18 @@
 // the address and the client key to fetch one by.
 import { createInterface } from "node:readline";
 import { GrowthBookClient } from "@growthbook/growthbook";
+import { exposure } from "./exposure.mjs";
 
 
 function values(client, features, { attributes, docs }) {
   const tracked = {};
+  const events = [];
   const context = {
     attributes,
-    trackingCallback: (experiment, result) => (tracked[experiment.key] = result.key),
+    trackingCallback: (experiment, result) => {
+      tracked[experiment.key] = result.key;
+      events.push(exposure(experiment, result, attributes));
+    },
   };
   if (docs) {
     context.stickyBucketAssignmentDocs = docs;
@@ -20,7 +25,7 @@ function values(client, features, { attributes, docs }) {
     const value = client.evalFeature(name, context).value;
     if (value !== null) found[name] = value;
   }
-  return { values: found, tracked };
+  return { values: found, tracked, events };
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -44,16 +45,21 @@ class Npm:
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())  # type: ignore[no-any-return]
 
+    def __enter__(self) -> "Npm":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(10)
+
 
 @pytest.fixture(scope="module")
 def npm() -> Iterator[Npm]:
-    if not (HERE / "node_modules").is_dir() and not os.environ.get("CI"):
+    if not ((HERE / "node_modules").is_dir() and shutil.which("node")) and not os.environ.get("CI"):
         pytest.skip("Run `npm ci` in tests/sdk first: it brings the SDKs that this test asks.")
-    one = Npm()
-    yield one
-    assert one.process.stdin
-    one.process.stdin.close()
-    one.process.wait(10)
+    with Npm() as one:
+        yield one
 
 
 def ours(state: Published, attributes: dict[str, Any]) -> Values:
