@@ -61,7 +61,7 @@ def _circles(experiment: Experiment, required: Iterable[Experiment]) -> Iterator
     named[experiment.key] = {one.key for one in required}
     if circle := _circle(named, experiment.key):
         yield f"It would require itself: {' → '.join(f'“{key}”' for key in circle)}."
-    elif _deep(named, experiment.key, {}) > MOST_DEEP:
+    elif _deep(named, experiment.key, {}) + _deep(_backwards(named), experiment.key, {}) > MOST_DEEP:
         yield f"At most {MOST_DEEP} experiments may require one another in a row."
 
 
@@ -85,6 +85,15 @@ def _circle(named: Mapping[str, Collection[str]], start: str) -> list[str]:
                 seen.add(key)
                 ways.append([*way, key])
     return []
+
+
+def _backwards(named: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
+    """Experiment -> those that require it."""
+    found: dict[str, set[str]] = {}
+    for key, required in named.items():
+        for one in required:
+            found.setdefault(one, set()).add(key)
+    return found
 
 
 def _deep(named: Mapping[str, Collection[str]], key: str, known: dict[str, int]) -> int:

@@ -264,7 +264,7 @@ def published(draw: st.DrawFn) -> tuple[list[Rule], list[Rule]]:
             condition=draw(st.sampled_from([{}, {"country": "IN"}, {"country": {"$ne": "IN"}}])),
             unit="user_id" if shares else draw(st.sampled_from(["user_id", "device_id"])),  # a layer splits one kind
         )
-        more = draw(st.sampled_from([{}, {"sticky": True}, {"forced": {"nobody": "a"}}]))
+        more: Any = draw(st.sampled_from([{}, {"sticky": True}, {"forced": {"nobody": "a"}}]))
         plain.append(one)
         special.append(msgspec.structs.replace(one, **more))
     return plain, special
