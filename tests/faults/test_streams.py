@@ -23,12 +23,13 @@ pytestmark = pytest.mark.slow
 
 SETUP = """
 from django.core.management import call_command
-from firstlight.accounts import keys
+from firstlight.accounts import client_keys, keys
 from firstlight.catalog.models import Scenario
 from firstlight.snapshots.publication import publish
 call_command("migrate", verbosity=0)
 Scenario.objects.create(key="home", name="Home")
-result = keys.create("one", ["allocate"], [], "test")[1]
+result = [keys.create("one", ["allocate"], [], "test")[1]]
+result += [client_keys.create(name, [], "test", tells_lists=True).key for name in ("page", "shop")]
 publish()
 """
 CHANGE = """
@@ -44,6 +45,13 @@ from firstlight.snapshots.publication import publish
 keys.create("another", ["read"], [], "test")
 result = publish()
 """
+REVOKED = """
+from firstlight.accounts import keys
+from firstlight.accounts.models import ApiKey
+from firstlight.snapshots.publication import publish
+keys.revoke(ApiKey.objects.get(name="one"), "test")
+result = publish()
+"""
 CONTEXT = {"context": {"targetingKey": "u", "scenario": "home"}}
 
 
@@ -55,6 +63,10 @@ class Ear:
         self.status: int | None = None
         self._stream = threading.Thread(target=self._listen, args=(url, headers), daemon=True)
         self._stream.start()
+
+    @property
+    def is_over(self) -> bool:
+        return not self._stream.is_alive()
 
     def _listen(self, url: str, headers: dict[str, str]) -> None:
         event: dict[str, str] = {}
@@ -108,7 +120,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def test_a_change_is_heard_of_by_whoever_listens(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = server.django(SETUP)
+    key, page, _ = server.django(SETUP)
     monkeypatch.setitem(
         os.environ, "STREAMS_URL", "http://127.0.0.1:1"
     )  # as an operator says; the port is not known yet
@@ -118,7 +130,8 @@ def test_a_change_is_heard_of_by_whoever_listens(server: Server, monkeypatch: py
     with streaming(server) as address:
         ofrep = stream["url"].replace("http://127.0.0.1:1", address)
         assert httpx.get(ofrep[:-1]).status_code == 401  # not what was signed
-        ears = [Ear(ofrep), Ear(f"{address}/sub/sdk-1")]
+        assert httpx.get(f"{address}/sub/sdk-1").status_code == 404
+        ears = [Ear(ofrep), Ear(f"{address}/sub/{page}")]
         assert within(10, lambda: [ear.status for ear in ears] == [200, 200])
         server.django(NOTHING)
         number, at = server.django(CHANGE % 1)
@@ -128,7 +141,8 @@ def test_a_change_is_heard_of_by_whoever_listens(server: Server, monkeypatch: py
             str(number),
             "refetchEvaluation",
         )
-        assert (other["event"], other["id"]) == ("features-updated", str(number))
+        assert (other["event"], other["id"]) == ("features", str(number))
+        assert json.loads(other["data"]) == server.ask("GET", f"/api/features/{page}").json()
         assert max(one_at, other_at) - at < 2
         late = Ear(ofrep, **{"Last-Event-ID": str(number - 1)})
         assert late.heard.get(timeout=10)[0]["id"] == str(number)
@@ -136,16 +150,19 @@ def test_a_change_is_heard_of_by_whoever_listens(server: Server, monkeypatch: py
         embedded.start(server.cluster)
         number, _ = server.django(CHANGE % 2)
         assert {ear.heard.get(timeout=30)[0]["id"] for ear in ears} == {str(number)}
+        server.django(REVOKED)
+        assert within(10, lambda: ears[0].is_over and not ears[1].is_over)
+        assert httpx.get(ofrep).status_code == 401
 
 
 def test_streams_are_bounded_and_free_when_clients_go(server: Server) -> None:
-    server.django(SETUP)
+    _, page, shop = server.django(SETUP)
     server.serve()
     with streaming(server) as address, httpx.Client(timeout=10, limits=httpx.Limits(max_connections=None)) as client:
-        held = [_opened(client, f"{address}/sub/sdk-1") for _ in range(501)]
+        held = [_opened(client, f"{address}/sub/{page}") for _ in range(501)]
         assert [one.status_code for one in held].count(503) == 1
         assert held[-1].headers["Retry-After"]
-        assert _opened(client, f"{address}/sub/sdk-2").status_code == 200
+        assert _opened(client, f"{address}/sub/{shop}").status_code == 200
         for one in held:
             one.close()
         assert within(10, lambda: httpx.get(f"{address}/healthz").json()["streams"] <= 1)

@@ -39,7 +39,7 @@ def features(environ: Environ) -> Answer:
     if environ["REQUEST_METHOD"] == "OPTIONS":
         return Answer(204, b"", headers=ASKED)
     held = access.snapshot()
-    body = _body(held, _key(held, environ))
+    body = body_of(held, _key(held, environ))
     squeezed = body.squeezed if "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "") else None
     told = (*CACHED, *ANYBODY, *_streaming(), ("Vary", "Accept-Encoding"), ("Firstlight-Snapshot", str(held.number)))
     headers: Headers = (*told, ("ETag", f'"{body.digest}{"-gzip" if squeezed else ""}"'))
@@ -58,7 +58,7 @@ def _key(held: Held, environ: Environ) -> HeldClientKey:
     return key
 
 
-def _body(held: Held, key: HeldClientKey) -> Body:
+def body_of(held: Held, key: HeldClientKey) -> Body:
     there: frozenset[str] = held.state("scenarios")
     return _bodies[key.tells_lists].of(held.state("experiments"), there & key.scenarios if key.scenarios else there)
 

@@ -119,11 +119,10 @@ def renewed(
 
 
 def _missing(before: Held | None, parts: Parts) -> list[str]:
-    """Digests of the parts that are not in memory yet."""
+    """Digests of the parts that are not in memory yet, of the sections that this process knows."""
     known = before.loaded if before else {}
-    return sorted(
-        {digest for section, names in parts.items() for digest in names.values() if (section, digest) not in known}
-    )
+    named = ((section.name, parts.get(section.name, {})) for section in sections())
+    return sorted({digest for name, of in named for digest in of.values() if (name, digest) not in known})
 
 
 class _Watch:

@@ -1,36 +1,40 @@
 """The ASGI application of the streams: server-sent events, one loop, thousands of clients that mostly wait.
 
 `/ofrep/v1/stream` speaks OFREP 0.3 (service/event-streams.yaml), `/sub/{client_key}` what SDKs of GrowthBook listen to.
-Both say only that something changed: who is told asks again where keys are checked.
+OpenFeature's clients hear only that something changed and ask again; GrowthBook's get the features themselves, for a
+page that asks again within half a minute is answered by its own cache.
 """
 
 import os
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "firstlight.settings")
+os.environ["DJANGO_SETTINGS_MODULE"] = "firstlight.streams.settings"  # whatever the processes beside it have
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
 import django
+import structlog
 
 django.setup()  # of other processes the loggers, and settings that are read once
 
 from firstlight.doors import problems  # noqa: E402
-from firstlight.serving import announcing  # noqa: E402
+from firstlight.serving import announcing, growthbook  # noqa: E402
+from firstlight.snapshots import memory  # noqa: E402
+from firstlight.streams import frames  # noqa: E402
 from firstlight.streams.changes import changes  # noqa: E402
 from firstlight.streams.hub import Full, Hub, Stream  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Told = Callable[[int], bytes]
+Told = Callable[[int, str], bytes]  # of the number of a snapshot and a key
 
 HEARTBEAT = 15.0  # seconds: proxies end what is silent for longer
 RETRY = 3_000  # milliseconds that a client waits before it connects again
+PAUSE = 1.0  # seconds before a snapshot that could not be read is tried again
 SUB = "/sub/"
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -40,6 +44,7 @@ HEADERS = [
 ]
 
 hub = Hub()
+log = structlog.get_logger(__name__)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,14 +54,13 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _answer(scope, receive, send)
 
 
-def ofrep(number: int) -> bytes:
-    data = json.dumps({"type": "refetchEvaluation", "etag": str(number), "lastModified": int(time.time())})
-    return f"id: {number}\nevent: message\ndata: {data}\n\n".encode()
+def ofrep(number: int, who: str) -> bytes:
+    return frames.refetch(number, int(memory.current().published_at.timestamp()))
 
 
-def growthbook(number: int) -> bytes:
-    """Whoever hears it fetches the features again."""
-    return f"id: {number}\nevent: features-updated\ndata: {{}}\n\n".encode()
+def features(number: int, who: str) -> bytes:
+    held = memory.current()
+    return frames.features(number, growthbook.body_of(held, held.state("client_keys")[who]).plain)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -74,8 +78,31 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 
 async def _listen() -> None:
-    async for number in changes():
-        hub.tell(number)
+    """What the experiments were decides whether there is something to tell; a key that is gone ends its streams."""
+    known: tuple[Any, ...] = ()
+    async for _ in changes():
+        held = await _renewed()
+        state = held.state("experiments"), held.state("scenarios")
+        hub.end(lambda who: _key(who) is None)
+        if not known or any(one is not other for one, other in zip(state, known, strict=True)):
+            known = state
+            hub.tell(held.number)
+
+
+async def _renewed() -> memory.Held:
+    """What is held once it is fresh; while it cannot be, it is tried again."""
+    while True:
+        try:
+            return await asyncio.to_thread(memory.refresh)
+        except Exception as error:  # the last good one stays, as in the web processes
+            log.warning("snapshot not renewed", reason=f"{type(error).__name__}: {error}".strip())
+            await asyncio.sleep(PAUSE)
+
+
+def _key(who: str) -> Any:
+    """As it is held; None for one that is not in force."""
+    held = memory.current()
+    return held.state("keys").get(who) or held.state("client_keys").get(who)
 
 
 async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,13 +111,18 @@ async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
         return await _say(send, 200, json.dumps({"status": "alive", "streams": len(hub)}).encode())
     if scope["method"] != "GET":
         return await _refuse(send, 405, "Use GET.", (b"allow", b"GET"))
+    if not hub.newest:
+        return await _refuse(send, 503, "No snapshot has been loaded yet.", (b"retry-after", b"1"))
     if path == announcing.PATH:
         who = announcing.whose(parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0])
-        if who is None:
-            return await _refuse(send, 401, "This address is not of ours, or too old: evaluate the flags again.")
+        if who is None or _key(who) is None:
+            return await _refuse(send, 401, "This address is not of ours, or its key was revoked.")
         return await _stream(scope, receive, send, who, ofrep)
-    if path.startswith(SUB) and len(path) > len(SUB):
-        return await _stream(scope, receive, send, path, growthbook)
+    if path.startswith(SUB):
+        who = path.removeprefix(SUB)
+        if who not in memory.current().state("client_keys"):
+            return await _refuse(send, 404, "There is no such client key, or it was revoked.")
+        return await _stream(scope, receive, send, who, features)
     return await _refuse(send, 404, "There is nothing here.")
 
 
@@ -98,7 +130,7 @@ async def _stream(scope: Scope, receive: Receive, send: Send, who: str, told: To
     try:
         with hub.joined(who, _seen(scope)) as stream:
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-            await _part(send, f"retry: {RETRY}\n\n".encode())
+            await _part(send, frames.begun(RETRY))
             gone = asyncio.create_task(_gone(receive))
             try:
                 await _tell(stream, gone, send, told)
@@ -109,15 +141,18 @@ async def _stream(scope: Scope, receive: Receive, send: Send, who: str, told: To
 
 
 async def _tell(stream: Stream, gone: "asyncio.Task[None]", send: Send, told: Told) -> None:
-    """Until the client is gone."""
+    """Until the client is gone, or its key."""
     while not gone.done():
         change = asyncio.create_task(stream.next())
         await asyncio.wait({change, gone}, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
-        if change.done():
-            await _part(send, told(change.result()))
-        else:
+        if not change.done():
             change.cancel()
-            await _part(send, b": still here\n\n")
+            await _part(send, frames.BEAT)
+        elif (number := change.result()) is None or _key(stream.who) is None:
+            await send({"type": "http.response.body", "body": b""})
+            return
+        else:
+            await _part(send, told(number, stream.who))
 
 
 async def _gone(receive: Receive) -> None:

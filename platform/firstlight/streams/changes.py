@@ -1,4 +1,4 @@
-"""Snapshots in which experiments changed, as the database tells of them; a new draw table is nobody's business here."""
+"""Snapshots in which experiments or keys changed, as the database tells of them; a new draw table is not for here."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ import structlog
 
 from firstlight.snapshots.arrivals import CHANNEL, address
 
-SECTIONS = ("experiments", "scenarios")  # what flags and features follow from
+SECTIONS = ("experiments", "scenarios", "keys", "client_keys")  # what flags and features follow from, and for whom
 POLL = 10.0  # seconds after which it asks without having been told
 PAUSE = 1.0  # seconds before it tries again to reach the database
 

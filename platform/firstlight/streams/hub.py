@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 MOST, MOST_EACH = 5_000, 500  # streams in all, and of one key
@@ -15,16 +15,17 @@ class Full(Exception):
 class Stream:
     """The newest change that its client has not heard of. One that is slow skips some, and nobody waits for it."""
 
-    def __init__(self) -> None:
-        self._newest = 0
+    def __init__(self, who: str) -> None:
+        self.who = who
+        self._newest: int | None = 0
         self._changed = asyncio.Event()
 
-    def tell(self, number: int) -> None:
+    def tell(self, number: int | None) -> None:
         self._newest = number
         self._changed.set()
 
-    async def next(self) -> int:
-        """Number of the snapshot that brought the change."""
+    async def next(self) -> int | None:
+        """Number of the snapshot that brought the change; None: the stream is over."""
         await self._changed.wait()
         self._changed.clear()
         return self._newest
@@ -45,15 +46,21 @@ class Hub:
         for stream in self._streams:
             stream.tell(number)
 
+    def end(self, is_over: Callable[[str], bool]) -> None:
+        """The streams of these keys."""
+        for stream in self._streams:
+            if is_over(stream.who):
+                stream.tell(None)
+
     @contextmanager
     def joined(self, who: str, seen: int | None = None) -> Iterator[Stream]:
         """A stream of this key, which had seen the changes up to `seen`. Raises `Full`."""
         if len(self._streams) >= self._most or self._of[who] >= self._most_each:
             raise Full
-        stream = Stream()
+        stream = Stream(who)
         self._streams.add(stream)
         self._of[who] += 1
-        if seen is not None and self.newest > seen:
+        if seen is not None and self.newest != seen:
             stream.tell(self.newest)
         try:
             yield stream

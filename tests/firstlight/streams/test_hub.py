@@ -8,7 +8,7 @@ from firstlight.streams.hub import Full, Hub
 
 
 def test_everybody_is_told_and_who_is_slow_hears_of_the_newest_alone() -> None:
-    async def heard() -> list[int]:
+    async def heard() -> list[int | None]:
         hub = Hub()
         with hub.joined("a") as one, hub.joined("b") as other:
             hub.tell(7)
@@ -20,8 +20,10 @@ def test_everybody_is_told_and_who_is_slow_hears_of_the_newest_alone() -> None:
     assert asyncio.run(heard()) == [7, 9, 9]
 
 
-@pytest.mark.parametrize(("seen", "is_told"), [(None, False), (7, False), (8, False), (6, True)])
+@pytest.mark.parametrize(("seen", "is_told"), [(None, False), (7, False), (6, True), (8, True)])
 def test_who_comes_back_hears_of_what_was_missed(seen: int | None, is_told: bool) -> None:
+    """Another number than the newest may also be a higher one: of a database before its backup was restored."""
+
     async def hears() -> bool:
         hub = Hub()
         hub.tell(7)
@@ -30,6 +32,18 @@ def test_who_comes_back_hears_of_what_was_missed(seen: int | None, is_told: bool
             return bool(done)
 
     assert asyncio.run(hears()) == is_told
+
+
+def test_the_streams_of_a_key_end_with_it() -> None:
+    async def heard() -> list[int | None]:
+        hub = Hub()
+        with hub.joined("a") as one, hub.joined("b") as other:
+            hub.end(lambda who: who == "a")
+            first = await one.next()
+            hub.tell(8)
+            return [first, await other.next()]
+
+    assert asyncio.run(heard()) == [None, 8]
 
 
 def test_there_are_bounds_in_all_and_for_each_and_a_place_is_free_again() -> None:
