@@ -56,6 +56,14 @@ def load(payload: bytes) -> Rule | targeting.Group:
     return part if isinstance(part, Rule) else targeting.Group.of(part)
 
 
+def shown(part: Rule | Collection[Any]) -> dict[str, Any]:
+    """What people read of a part where two versions are compared."""
+    if not isinstance(part, Rule):
+        return {"values": len(part)}
+    told: dict[str, Any] = msgspec.to_builtins(part)
+    return told
+
+
 def gather(parts: Mapping[str, Rule | Collection[Any]]) -> Published:
     groups = {name.removeprefix(GROUP): part for name, part in parts.items() if not isinstance(part, Rule)}
     return Published.of((part for part in parts.values() if isinstance(part, Rule)), groups)

@@ -17,6 +17,7 @@ from firstlight.exports import api as exports
 from firstlight.metrics import api as metrics
 from firstlight.notices import api as notices
 from firstlight.objectives import api as objectives
+from firstlight.snapshots import api as snapshots
 from firstlight.tracing import api as tracing
 
 LIST: dict[str, Any] = {"get": "list", "put": "update"}
@@ -32,6 +33,7 @@ router.register("metrics", metrics.Metrics, "metric")
 router.register("webhooks", notices.Webhooks, "webhook")
 router.register("client-keys", accounts.ClientKeys, "client-key")
 router.register("exports", exports.Exports, "export")
+router.register("snapshots", snapshots.Snapshots, "snapshot")
 
 v1: list[URLPattern | URLResolver] = [
     *router.urls,

@@ -84,6 +84,12 @@ POST               /api/v1/webhooks/{key}/renew/
 GET POST           /api/v1/client-keys/
 GET                /api/v1/client-keys/{key}/
 POST               /api/v1/client-keys/{key}/revoke/
+GET                /api/v1/snapshots/
+GET                /api/v1/snapshots/{number}/
+GET                /api/v1/snapshots/{number}/diff/{other}/
+POST               /api/v1/snapshots/{number}/roll-back/
+GET                /api/v1/snapshots/holds/
+POST               /api/v1/snapshots/lift/
 POST               /api/v1/allocations
 POST               /api/v1/allocations/batch
 POST               /api/v1/events

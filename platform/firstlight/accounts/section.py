@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -24,3 +25,9 @@ def load(payload: bytes) -> HeldKey:
 
 def gather(parts: Mapping[str, HeldKey]) -> dict[str, HeldKey]:
     return dict(parts)
+
+
+def shown(part: HeldKey) -> dict[str, Any]:
+    """Never the secret's hash."""
+    fields = ("scopes", "scenarios", "rate", "burst")
+    return {name: sorted(value) if isinstance(value := getattr(part, name), frozenset) else value for name in fields}

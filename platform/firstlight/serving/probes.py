@@ -26,7 +26,8 @@ def readyz(_: Environ) -> Answer:
     except memory.NoSnapshot:
         return Answer(503, _told("no snapshot yet", {"snapshot": None}), headers=(("Retry-After", "1"),))
     stale = memory.seconds_unchecked() > STALE
-    return Answer(200, _told("stale" if stale else "ready", {"snapshot": held.number, "age": round(held.age, 1)}))
+    told = {"snapshot": held.number, "age": round(held.age, 1), "returns_to": held.returns_to}
+    return Answer(200, _told("stale" if stale else "ready", told))
 
 
 def metrics(environ: Environ) -> Answer:

@@ -1,4 +1,4 @@
-"""Back to an earlier state, with one click, until somebody lifts the hold. Why it holds: docs/decisions/0009."""
+"""Back to an earlier state, with one click, until somebody lifts the hold. Why it holds: docs/decisions/0010."""
 
 from datetime import datetime
 
