@@ -3,6 +3,8 @@
 16 keep-alive connections from a load generator on the same machine. Two references run beside it on the same server and
 are loaded in turns, so that whatever else the machine does meets all three: a constant body of the same size,
 which is what server and load generator cost by themselves, and a DRF view that does the same work (bench/reference.py).
+
+Then the same with a thousand live experiments of which twenty are for such requests.
 """
 
 import json
@@ -11,6 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,27 +21,32 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 import bandits.lifecycle
-import experiments.lifecycle
 from bandits.models import Campaign
 from bench import stack
 from bench.evaluate import ATTRIBUTES, TARGETING
 from bench.load import Measured, load
-from experiments.models import Arm, Experiment, ExperimentMetric
+from experiments.models import Arm, Experiment, Status
 from firstlight.accounts import keys
 from firstlight.catalog.models import Item, Merchant, Scenario
-from firstlight.metrics.models import Metric
 
 EXPERIMENTS, ITEMS, SLOTS, UNITS = 50, 1_000, 5, 5_000
+LIVE, MATCHING = 1_000, 20
+EVERYBODY = [TARGETING[number % len(TARGETING)] for number in range(EXPERIMENTS)]
 WARM, SECONDS, ROUNDS = 2.0, 4.0, 3
 
 
 def run() -> None:
+    compare("allocate", EVERYBODY)
+    compare("of 1,000", EVERYBODY[:MATCHING] + [{"country": f"C{number % 49}"} for number in range(LIVE - MATCHING)])
+
+
+def compare(name: str, targeting: Sequence[dict[str, Any]]) -> None:
     with stack.database():
-        secret = prepare()
-        compare("allocate", [request(unit, secret) for unit in range(UNITS)])
+        secret = prepare(targeting)
+        side_by_side(name, [request(unit, secret) for unit in range(UNITS)])
 
 
-def compare(name: str, requests: list[bytes]) -> None:
+def side_by_side(name: str, requests: list[bytes]) -> None:
     """Ours beside the references; the middle one of the rounds of each."""
     with ExitStack() as running:
         ours = running.enter_context(stack.web(ready="/readyz"))
@@ -50,9 +58,7 @@ def compare(name: str, requests: list[bytes]) -> None:
         logged_before = logged()
         rounds = [[measure(address, requests, SECONDS) for address in (ours, constant, drf)] for _ in range(ROUNDS)]
         check_logged(logged_before, rounds)
-    mine, bare, theirs = (
-        sorted(one, key=lambda measured: measured.rate)[ROUNDS // 2] for one in zip(*rounds, strict=True)
-    )
+    mine, bare, theirs = (middle(one) for one in zip(*rounds, strict=True))
     stack.line(name, told(mine), f"a constant body of {size:,} bytes {told(bare)}", mine.rate / bare.rate)
     stack.line(name, told(mine), f"DRF view {told(theirs)}", mine.rate / theirs.rate)
     print(f"{'':<10} load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
@@ -62,14 +68,13 @@ def middle(measured: Sequence[Measured]) -> Measured:
     return sorted(measured, key=lambda one: one.rate)[len(measured) // 2]
 
 
-def prepare() -> str:
+def prepare(targeting: Sequence[dict[str, Any]] = EVERYBODY) -> str:
     """A shop with everything live; the key to it."""
     scenario = Scenario.objects.create(key="home_feed", name="Home feed")
     merchants = Merchant.objects.bulk_create(Merchant(key=f"m-{i}") for i in range(50))
     Item.objects.bulk_create(Item(key=f"sku-{i}", merchant=merchants[i % 50]) for i in range(ITEMS))
     with transaction.atomic():  # one publication for all
-        for number in range(EXPERIMENTS):
-            start_experiment(number, scenario)
+        start_experiments(targeting, scenario)
         campaign = Campaign.objects.create(
             key="new-arrivals", name="New arrivals", scenario=scenario, positions=list(range(1, SLOTS + 1))
         )
@@ -77,21 +82,25 @@ def prepare() -> str:
         return keys.create("bench", ["allocate"], [], "bench")[1]
 
 
-def start_experiment(number: int, scenario: Scenario) -> None:
-    experiment = Experiment.objects.create(
-        key=f"experiment-{number}", name=f"Experiment {number}", targeting=TARGETING[number % len(TARGETING)]
-    )
-    experiment.scenarios.add(scenario)
-    for position, key in enumerate(("control", "treatment")):
-        Arm.objects.create(
-            experiment=experiment,
-            position=position,
-            key=key,
-            weight=Decimal("0.5"),
-            parameters={f"parameter.{number}": position},
+def start_experiments(targeting: Sequence[dict[str, Any]], scenario: Scenario) -> None:
+    """As rows that run: a thousand commands one after the other would take minutes."""
+    made = Experiment.objects.bulk_create(
+        Experiment(
+            key=f"experiment-{number}",
+            name=f"Experiment {number}",
+            targeting=condition,
+            status=Status.RUNNING,
+            started_at=timezone.now(),
         )
-    ExperimentMetric.objects.create(experiment=experiment, metric=Metric.objects.order_by("pk")[0])
-    experiments.lifecycle.start(experiment.pk, actor="bench", at=timezone.now())
+        for number, condition in enumerate(targeting)
+    )
+    Arm.objects.bulk_create(
+        Arm(experiment=one, position=at, key=key, weight=Decimal("0.5"), parameters={f"parameter.{number}": at})
+        for number, one in enumerate(made)
+        for at, key in enumerate(("control", "treatment"))
+    )
+    through = Experiment.scenarios.through
+    through.objects.bulk_create(through(experiment_id=one.pk, scenario_id=scenario.pk) for one in made)
 
 
 def request(unit: int, secret: str) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 from django.conf import settings
 from django.core.management import call_command
+from django.db import connections
 
 from firstlight.demo import processes, services
 from firstlight.postgres import embedded
@@ -25,6 +26,7 @@ def database() -> Iterator[None]:
         with embedded.running(settings.VAR_DIR):
             call_command("migrate", verbosity=0)
             yield
+            connections.close_all()  # another database may follow
     finally:
         embedded.remove(here)
 
