@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from . import special, sticky
 from .index import Published
-from .rules import NO_WISHES, Arm, Rule, Wishes
+from .rules import Arm, Rule, Wishes
 
 
 class Asked(Protocol):
@@ -41,8 +41,8 @@ def decide(state: Published, asked: Asked, answer: dict[str, Any]) -> None:
         if asked.wishes.only:
             met = [(rule, arm) for rule, arm in met if rule.type == "holdout" or rule.sets & asked.wishes.only]
         _meet(met, answer)
-        if index.special or asked.wishes is not NO_WISHES:
-            _mark(met, asked, answer)
+        if index.is_special_to(asked.unit, asked.wishes):
+            _mark(met, index.has_tester(asked.unit), asked, answer)
         if index.interleaved:
             answer["interleaving"] = [
                 _drafted(rule, asked.trace_id) for rule in index.mixed(asked.unit, asked.attributes)
@@ -65,9 +65,10 @@ def _meet(met: Iterable[tuple[Rule, Arm]], answer: dict[str, Any]) -> None:
             answer["_objective_weights"] = {"experiment": rule.key, "weights": arm.objective_weights}
 
 
-def _mark(met: Sequence[tuple[Rule, Arm]], asked: Asked, answer: dict[str, Any]) -> None:
+def _mark(met: Sequence[tuple[Rule, Arm]], is_tester: bool, asked: Asked, answer: dict[str, Any]) -> None:
     """What was forced on the unit says so, for it is no part of what is found."""
-    forced = special.all_forced(met, asked.unit, asked.wishes)
+    may = is_tester or asked.wishes.forced
+    forced = special.all_forced(met, asked.unit, asked.wishes) if may else frozenset()
     if forced:
         answer["experiments"] = [
             {**one, "forced": True} if one["experiment"] in forced else one for one in answer["experiments"]

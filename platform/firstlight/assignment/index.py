@@ -69,6 +69,8 @@ class Index:
     interleaved: tuple[Lookup, ...] = ()
     shared: tuple[Lookup, ...] = ()  # of items or merchants
     special: tuple[Lookup, ...] = ()  # what `special` decides, in the order of their keys
+    asks_all: bool = False  # some of them are special to every unit, not to their testers alone
+    testers: frozenset[str] = frozenset()  # ids
     known: Mapping[str, Lookup] = field(default_factory=dict, repr=False)  # all of them, by key
     required: Mapping[str, Lookup] = field(default_factory=dict, repr=False)  # by some of them; of any scenario
 
@@ -81,13 +83,16 @@ class Index:
         known = {rule.key: Lookup.of(rule, groups) for rule in sorted(rules, key=lambda rule: rule.key)}
         required = special.required((one.rule for one in known.values()), others)
         for lookup in known.values():
-            kinds.setdefault(_kind(lookup.rule), []).append(lookup)
+            for kind in _kinds(lookup.rule):
+                kinds.setdefault(kind, []).append(lookup)
         free, layered = kinds.pop("free", []), kinds.pop("layered", [])
         grouped = groupby(sorted(layered, key=_layer), key=_layer)
         layers = tuple(Layer.of(*names, tuple(held)) for names, held in grouped)
         running = Plan((*free, *layered), lambda found: Ready.of(found, layers), groups)
         lasting = Plan(kinds.get("shipped", ()), Ready.of, groups)
-        several = {kind: tuple(found) for kind, found in kinds.items()}
+        several: dict[str, Any] = {kind: tuple(found) for kind, found in kinds.items()}
+        several["asks_all"] = any(special.asks_all(one.rule) for one in kinds.get("special", ()))
+        several["testers"] = frozenset(unit for one in kinds.get("special", ()) for unit in one.rule.forced)
         asked = {key: known.get(key) or Lookup.of(rule, groups) for key, rule in required.items()}
         return cls(tuple(free), layers, running, lasting, known=known, required=asked, **several)
 
@@ -96,9 +101,16 @@ class Index:
     ) -> Assigned:
         """What this unit sees, by key of the experiment; holdouts and what was shipped come first."""
         found = self.plain(unit, attributes)
-        if self.special or wishes is not NO_WISHES:
+        if self.is_special_to(unit, wishes):
             return special.assign(self, unit, attributes, wishes, found)
         return found
+
+    def is_special_to(self, unit: Mapping[str, str], wishes: Wishes) -> bool:
+        """Whether more than hash, layer and condition decides what this unit sees."""
+        return self.asks_all or wishes is not NO_WISHES or self.has_tester(unit)
+
+    def has_tester(self, unit: Mapping[str, str]) -> bool:
+        return bool(self.testers) and not self.testers.isdisjoint(unit.values())
 
     def plain(self, unit: Mapping[str, str], attributes: Mapping[str, Any] = NOTHING) -> Assigned:
         """Without what is special and what was wished for."""
@@ -164,11 +176,18 @@ class Published:
         return cls(known, held, {scenario: Index.of(here[scenario], held, known) for scenario in sorted(here)})
 
 
+def _kinds(rule: Rule) -> Iterator[str]:
+    """To everybody but its testers a rule that only has testers is a plain one."""
+    if rule.unit not in SHARED and special.is_special(rule):
+        yield "special"
+        if special.asks_all(rule):
+            return
+    yield _kind(rule)
+
+
 def _kind(rule: Rule) -> str:
     if rule.unit in SHARED:
         return "shared"
-    if special.is_special(rule):
-        return "special"
     kinds = {"holdout": "holdouts", "shipped": "shipped", "switchback": "switchbacks", "interleaving": "interleaved"}
     return kinds.get(rule.type, "layered" if rule.layer else "free")
 

@@ -27,6 +27,11 @@ def is_special(rule: Rule) -> bool:
     return rule.type in OWN_ARM and bool(rule.forced or rule.requires or rule.sticky)
 
 
+def asks_all(rule: Rule) -> bool:
+    """Whether that is so for every unit, not for its testers alone."""
+    return bool(rule.requires or rule.sticky)
+
+
 def assign(
     index: "Index", unit: Mapping[str, str], attributes: Mapping[str, Any], wishes: Wishes, found: Assigned
 ) -> Assigned:
