@@ -77,7 +77,9 @@ def rules(draw: st.DrawFn, number: int = 0) -> Rule:
         coverage=coverage,
         ranges=spans,
         scenarios=tuple(sorted(draw(st.sets(st.sampled_from(SCENARIOS), min_size=1)))),
-        layer=Filter(layer_seed("one"), first, draw(st.integers(first, 10_000))) if layered else None,
+        layer=Filter(layer_seed("one"), first, draw(st.integers(first, 10_000)))
+        if layered and kind != "shipped"
+        else None,
         type=kind,
         condition=draw(conditions),
         switch_hours=draw(st.integers(1, 24)) if kind == "switchback" else 0,

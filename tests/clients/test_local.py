@@ -114,6 +114,7 @@ def test_many_at_once_are_what_each_is_by_itself(rules: list[Rule], asked: list[
     with pytest.MonkeyPatch.context() as patch:
         if not vectorised:
             patch.setitem(sys.modules, "firstlight_client.assignment.batch", None)
+            patch.delattr("firstlight_client.assignment.batch", raising=False)
         for scenario, index in held.published.indexes.items():
             for one in [lookup.rule for lookup in index.known.values() if lookup.rule.type != "switchback"]:
                 found = many.variants(held, one.key, scenario, names, given_attributes)
@@ -121,11 +122,8 @@ def test_many_at_once_are_what_each_is_by_itself(rules: list[Rule], asked: list[
                     asked_alone = Local({one.unit: name}, scenario, "t", AT, said)
                     alone = deciding.decide(held, asked_alone, age=0, reason="")
                     shared = [told for told in alone.shared_experiments if told["experiment"] == one.key]
-                    assert variant == (_shown(shared, name) if one.unit in SHARED else alone.variant(one.key)), (
-                        one,
-                        name,
-                        said,
-                    )
+                    expected = _shown(shared, name) if one.unit in SHARED else alone.variant(one.key)
+                    assert variant == expected, (one, name, said)
 
 
 def _shown(told: list[dict[str, Any]], key: str) -> str | None:
