@@ -51,13 +51,9 @@ def decisions(state: Published, units: list[dict[str, Any]]) -> None:
         found = state.indexes["home"].assign({"user_id": unit["user_id"]}, unit)
         met = [{"experiment": rule.key, "variant": arm.key, "phase": rule.phase} for rule, arm in found]
         at = round(datetime.now(UTC).timestamp() * 1e6)
-        decision = {"event_id": str(uuid.uuid4()), "type": "decision", "at": at, "scenario": "home"}
-        rows.append(
-            InboxRow(
-                decision["event_id"],
-                json.dumps(decision | {"user_id": unit["user_id"], "assignments": met}).encode(),
-            )
-        )
+        decision = {"type": "decision", "at": at, "scenario": "home", "user_id": unit["user_id"], "assignments": met}
+        name = str(uuid.uuid4())
+        rows.append(InboxRow(name, json.dumps(decision | {"event_id": name}).encode()))
     inbox.store(rows)
 
 

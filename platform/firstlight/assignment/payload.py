@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from . import special, targeting
 from .index import Published
-from .portable import Condition, Unsayable, every, portable
-from .rules import SHARED, Arm, Filter, Rule, is_held
+from .portable import Condition, every
+from .rules import Arm, Filter, Rule, is_held
+from .telling import Telling, holding, telling
 
-TOLD = special.REQUIRABLE  # types
 MISSING: Condition = {"$in": ["", 0, False, None]}  # an id that an SDK takes for none
 NONE: Condition = {"value": {"$exists": False}}  # of a feature: the unit is in no arm
 GREATEST = 2**53  # of the whole numbers that JSON carries exactly everywhere
@@ -34,83 +34,33 @@ class Way(NamedTuple):
     when: Condition
 
 
-class Telling(NamedTuple):
-    rules: Mapping[str, Rule]  # that can be said, in the order in which an answer meets them; the later one wins
-    conditions: Mapping[str, Condition]  # of these and of those they require, without the scenario
-    scenarios: frozenset[str]
-    published: Published
-    lists: bool
-
-    def here(self, rule: Rule) -> list[str]:
-        return [one for one in rule.scenarios if one in self.scenarios]
-
-    def meeting(self, rule: Rule, other: Rule) -> bool:
-        return not set(self.here(rule)).isdisjoint(other.scenarios)
-
-
 def payload(published: Published, scenarios: Collection[str], *, lists: bool) -> dict[str, Any]:
     """What an SDK fetches. Anybody may read it: `lists` says whether it has ids of testers and values of saved groups.
 
     Without them testers are dealt like everybody, and experiments whose conditions name a saved group are left out.
     """
-    telling = _telling(published, frozenset(scenarios), lists)
-    named = {name for one in telling.conditions.values() for name in targeting.named(one)}
+    told = telling(published, frozenset(scenarios), lists=lists)
+    named = {name for one in told.conditions.values() for name in targeting.named(one)}
     groups = {name: list(published.groups[name]) for name in sorted(named) if name in published.groups}
-    return {"status": 200, "features": dict(_features(telling)), "savedGroups": groups}
+    return {"status": 200, "features": dict(_features(told)), "savedGroups": groups}
 
 
-def _telling(published: Published, scenarios: frozenset[str], lists: bool) -> Telling:
-    conditions = {key: said for key, rule in published.rules.items() if (said := _said(rule, lists)) is not None}
-    while lost := {key for key in conditions if not _stands(published.rules[key], published.rules, conditions)}:
-        conditions = {key: said for key, said in conditions.items() if key not in lost}
-    seen = [published.rules[key] for key in conditions if not scenarios.isdisjoint(published.rules[key].scenarios)]
-    needed = {rule.key for rule in seen} | {*special.required(seen, published.rules)}
-    kept = {key: said for key, said in conditions.items() if key in needed}
-    return Telling({rule.key: rule for rule in sorted(seen, key=_place)}, kept, scenarios, published, lists)
+def _features(told: Telling) -> Iterator[tuple[str, Feature]]:
+    setting: dict[str, list[Rule]] = {}
+    for rule in reversed([*told.rules.values()]):
+        for name in sorted({name for arm in rule.arms for name in arm.parameters}):
+            setting.setdefault(name, []).append(rule)
+    for name, rules in sorted(setting.items()):
+        yield name, {"rules": [one for rule in rules for one in _rules(told, rule, _values(rule, name))]}
+    for rule in told.rules.values():
+        yield _feature(rule), {"rules": list(_rules(told, rule, {arm.key: arm.key for arm in rule.arms}))}
+    for key in sorted(special.required(told.rules.values(), told.published.rules)):
+        if key in told.conditions:
+            yield _required(key), {"rules": list(_dealt(told, told.published.rules[key]))}
 
 
-def _said(rule: Rule, lists: bool) -> Condition | None:
-    """Its condition for any SDK; None where it, or what it takes part in, cannot be said."""
-    if rule.type not in TOLD or rule.unit in SHARED or (targeting.named(rule.condition) and not lists):
-        return None
-    try:
-        return portable(rule.condition)
-    except Unsayable:
-        return None
-
-
-def _stands(rule: Rule, rules: Mapping[str, Rule], said: Mapping[str, Condition]) -> bool:
-    """Whether all it depends on can be said, itself apart."""
-    if rule.key in special.required([rule], rules):
-        return False
-    on = [one.experiment for one in rule.requires] + [one.key for one in _holdouts(rule, rules.values())]
-    return all(key in said for key in on if key in rules and rules[key].type in TOLD)
-
-
-def _place(rule: Rule) -> tuple[int, str]:
-    return {"holdout": 0, "shipped": 1}.get(rule.type, 2), rule.key
-
-
-def _holdouts(rule: Rule, rules: Iterable[Rule]) -> list[Rule]:
-    """Those that keep units from it."""
-    if rule.type == "holdout":
-        return []
-    scopes = {"", rule.scope} if rule.type == "shipped" else {""}
-    return [
-        one for one in rules if one.type == "holdout" and one.scope in scopes and {*one.scenarios} & {*rule.scenarios}
-    ]
-
-
-def _features(telling: Telling) -> Iterator[tuple[str, Feature]]:
-    names = {name for rule in telling.rules.values() for arm in rule.arms for name in arm.parameters}
-    for name in sorted(names):
-        found = [one for rule in reversed([*telling.rules.values()]) for one in _of_parameter(telling, rule, name)]
-        yield name, {"rules": found}
-    for rule in telling.rules.values():
-        yield _feature(rule), {"rules": list(_rules(telling, rule, {arm.key: arm.key for arm in rule.arms}))}
-    for key in sorted(special.required(telling.rules.values(), telling.published.rules)):
-        if key in telling.conditions:
-            yield _required(key), {"rules": list(_dealt(telling, telling.published.rules[key]))}
+def _values(rule: Rule, name: str) -> dict[str, Any]:
+    return {arm.key: arm.parameters[name] for arm in rule.arms if name in arm.parameters}
 
 
 def _feature(rule: Rule) -> str:
@@ -122,34 +72,29 @@ def _required(key: str) -> str:
     return f"required.{key}"
 
 
-def _of_parameter(telling: Telling, rule: Rule, name: str) -> Iterator[Feature]:
-    values = {arm.key: arm.parameters[name] for arm in rule.arms if name in arm.parameters}
-    return _rules(telling, rule, values) if values else iter(())
-
-
-def _rules(telling: Telling, rule: Rule, values: Mapping[str, Any]) -> Iterator[Feature]:
+def _rules(told: Telling, rule: Rule, values: Mapping[str, Any]) -> Iterator[Feature]:
     """Of one experiment in one feature; an arm without a value leaves it to the rules that follow."""
-    scenario = {"scenario": {"$in": telling.here(rule)}}
-    before = [{"id": _feature(one), "condition": NONE} for one in _colliding(telling, rule)]
-    for arm, listed in _testers(telling, rule):
+    scenario = {"scenario": {"$in": told.here(rule)}}
+    before = [{"id": _feature(one), "condition": NONE} for one in _colliding(told, rule)]
+    for arm, listed in _testers(told, rule):
         if arm.key in values:
             yield _with({"id": rule.key, "force": values[arm.key]}, [scenario, listed], before)
-    parents = [*_held(telling, rule), *before, *_requirements(rule)]
-    if _is_met(telling, rule):
+    parents = [*_held(told, rule), *before, *_requirements(rule)]
+    if _is_met(told, rule):
         for way in _ways(rule):
-            conditions = [scenario, *_who(telling, rule, way)]
+            conditions = [scenario, *_who(told, rule, way)]
             yield _with(_experiment(rule, way, values), conditions, parents)
 
 
-def _dealt(telling: Telling, rule: Rule) -> Iterator[Feature]:
+def _dealt(told: Telling, rule: Rule) -> Iterator[Feature]:
     """Without tracking, for this is no exposure; a sticky one has to be an experiment all the same."""
-    for arm, listed in _testers(telling, rule):
+    for arm, listed in _testers(told, rule):
         yield _with({"id": rule.key, "force": arm.key}, [listed], [])
-    if not _is_met(telling, rule):
+    if not _is_met(told, rule):
         return
-    parents = [*_requirements(rule), *(_held(telling, rule) if rule.type == "shipped" else ())]
+    parents = [*_requirements(rule), *(_held(told, rule) if rule.type == "shipped" else ())]
     for way in _ways(rule):
-        conditions = _who(telling, rule, way)
+        conditions = _who(told, rule, way)
         if rule.sticky:
             yield _with(_experiment(rule, way, {arm.key: arm.key for arm in rule.arms}), conditions, parents)
             continue
@@ -200,19 +145,19 @@ def _ways(rule: Rule) -> list[Way]:
     return [own, Way(rule.fallback, {rule.unit: MISSING})] if rule.fallback and special.is_special(rule) else [own]
 
 
-def _who(telling: Telling, rule: Rule, way: Way) -> list[Condition]:
-    listed = [{"$not": one} for _, one in _testers(telling, rule)]
-    return [telling.conditions[rule.key], way.when, *listed]
+def _who(told: Telling, rule: Rule, way: Way) -> list[Condition]:
+    listed = [{"$not": one} for _, one in _testers(told, rule)]
+    return [told.conditions[rule.key], way.when, *listed]
 
 
-def _testers(telling: Telling, rule: Rule) -> Iterator[tuple[Arm, Condition]]:
+def _testers(told: Telling, rule: Rule) -> Iterator[tuple[Arm, Condition]]:
     """Arms that are forced on ids, which SDKs may be given as numbers."""
-    if not telling.lists or rule.type not in special.OWN_ARM:
+    if not told.lists or rule.type not in special.OWN_ARM:
         return
     for arm in rule.arms:
         if ids := [one for key, named in rule.forced.items() if named == arm.key for one in _spellings(key)]:
-            told = [every([{way.attribute: {"$in": ids}}, way.when]) for way in _ways(rule)]
-            yield arm, told[0] if len(told) == 1 else {"$or": told}
+            by_way = [every([{way.attribute: {"$in": ids}}, way.when]) for way in _ways(rule)]
+            yield arm, by_way[0] if len(by_way) == 1 else {"$or": by_way}
 
 
 def _spellings(key: str) -> list[Any]:
@@ -220,29 +165,24 @@ def _spellings(key: str) -> list[Any]:
     return [key, int(key)] if is_number else [key]
 
 
-def _held(telling: Telling, rule: Rule) -> list[Feature]:
+def _held(told: Telling, rule: Rule) -> list[Feature]:
     """A holdout keeps all its units from what is tried, and its control from what was shipped."""
     found = []
-    for one in _holdouts(rule, telling.rules.values()):
+    for one in holding(rule, told.holdouts):
         held = [arm.key for arm in one.arms if is_held(one, arm)]
         allowed = {"value": {"$nin": held}} if rule.type == "shipped" else NONE
         found.append({"id": _feature(one), "condition": allowed})
     return found
 
 
-def _colliding(telling: Telling, rule: Rule) -> list[Rule]:
+def _colliding(told: Telling, rule: Rule) -> list[Rule]:
     """Experiments that a unit may meet by more than its bucket: this one, of the same layer, then stands back."""
-    if rule.type not in special.OWN_ARM:
-        return []
-    others = (one for one in telling.rules.values() if one.key != rule.key and special.is_special(one))
-    layers = special.layers(rule)
+    others = {one.key: one for seed in special.layers(rule) for one in told.loose.get(seed, ())}
+    is_special = special.is_special(rule)
     return [
         one
-        for one in others
-        if layers & special.layers(one)
-        and telling.meeting(rule, one)
-        and (not special.is_special(rule) or one.key < rule.key)
-        and _may_share(rule, one)
+        for key, one in sorted(others.items())
+        if key != rule.key and (key < rule.key or not is_special) and told.meeting(rule, one) and _may_share(rule, one)
     ]
 
 
@@ -256,9 +196,9 @@ def _requirements(rule: Rule) -> list[Feature]:
     return [{"id": _required(one.experiment), "condition": {"value": {"$in": list(one.arms)}}} for one in rule.requires]
 
 
-def _is_met(telling: Telling, rule: Rule) -> bool:
+def _is_met(told: Telling, rule: Rule) -> bool:
     """One that requires what is not published gives nobody an arm."""
-    return all(one.experiment in telling.conditions for one in rule.requires)
+    return all(one.experiment in told.conditions for one in rule.requires)
 
 
 def _with(rule: Feature, conditions: Iterable[Condition], parents: list[Feature]) -> Feature:
