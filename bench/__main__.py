@@ -12,6 +12,7 @@ NAMES = (
     "flush",
     "evaluate",
     "allocate",
+    "unchanged",
     "analyse",
     "draws",
     "learning",
@@ -20,6 +21,7 @@ NAMES = (
     "pages",
     "fuzz",
     "snapshots",
+    "faults",
 )
 
 
