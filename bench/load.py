@@ -2,7 +2,7 @@
 
 `python -m bench.load HOST PORT CONNECTIONS SECONDS` reads whole HTTP requests from standard input (JSON array of
 base64) and writes what it measured as JSON. Plain epoll, no client library: it shares two cores with the server, so
-what it spends the server lacks. A response that is not 200 ends it.
+what it spends the server lacks. A response that is neither 200 nor 304 ends it.
 """
 
 import base64
@@ -73,6 +73,8 @@ def is_whole(response: bytes) -> bool:
         if not response:
             raise ConnectionError("the server closed the connection")
         return False
+    if response.startswith(b"HTTP/1.1 304"):  # never has a body
+        return True
     if not response.startswith(b"HTTP/1.1 200"):
         raise RuntimeError(response[:1_000].decode(errors="replace"))
     head = response[:end].lower()
