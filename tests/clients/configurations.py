@@ -8,6 +8,7 @@ from firstlight.assignment.rules import NO_WISHES, Arm, Filter, Requirement, Rul
 
 SCENARIOS = ("home", "search", "Страница")
 UNITS = ("user_id", "device_id", "session_id")
+SHARE = 1_600  # buckets of a layer that an experiment may hold
 TYPES = ("ab", "ab", "aa", "switchback", "interleaving", "holdout", "shipped")
 
 texts = st.text(max_size=8).filter(lambda text: "\0" not in text and text.isprintable())
@@ -66,7 +67,7 @@ def rules(draw: st.DrawFn, number: int = 0) -> Rule:
     weights = [weight / sum(weights) for weight in weights]
     coverage = draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]) | st.floats(0, 1))
     key = f"{draw(st.sampled_from('abc'))}-{number}"
-    first = draw(st.integers(0, 9_999))
+    first = number * SHARE  # disjoint, as the database has it
     spans = ranges(weights, coverage)
     return Rule(
         key=key,
@@ -77,7 +78,7 @@ def rules(draw: st.DrawFn, number: int = 0) -> Rule:
         coverage=coverage,
         ranges=spans,
         scenarios=tuple(sorted(draw(st.sets(st.sampled_from(SCENARIOS), min_size=1)))),
-        layer=Filter(layer_seed("one"), first, draw(st.integers(first, 10_000)))
+        layer=Filter(layer_seed("one"), first, first + draw(st.integers(1, SHARE)))
         if layered and kind != "shipped"
         else None,
         type=kind,
