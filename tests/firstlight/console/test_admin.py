@@ -15,7 +15,8 @@ from firstlight.console import navigation
 from firstlight.lake.models import Batch
 from firstlight.metrics.models import Metric
 from firstlight.objectives.models import Weights
-from firstlight.snapshots.models import Version
+from firstlight.snapshots import lists
+from firstlight.snapshots.models import Part, Version
 from tests import shop
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +41,9 @@ def full() -> None:
     Scenario.objects.update(name=shop.HOSTILE)
     Metric.objects.filter(key="shop-refunds").update(name=shop.HOSTILE)
     Batch.objects.create(number=1, from_xact=1, to_xact=2, n_events=5, committed_at=timezone.now())
-    Version.objects.create(parts={"experiments": {shop.HOSTILE: "00"}})
+    named = lists.dealt({shop.HOSTILE: "00" * 32})
+    Part.objects.bulk_create(Part(digest=digest, payload=payload) for digest, payload in named.items())
+    Version.objects.create(created_at=timezone.now(), lists={"experiments": [*named]}, signature="00" * 32)
     ApiKey.objects.create(public_id="abc", name=shop.HOSTILE, secret_hash=b"0" * 32, scopes=["read"])
     AuditEntry.objects.create(
         actor=shop.HOSTILE, action="changed", kind="x", subject="y", changes={shop.HOSTILE: [1, shop.HOSTILE]}
@@ -50,6 +53,7 @@ def full() -> None:
 def addresses() -> list[str]:
     """First page, every list, every form to add, every row, every page of results."""
     found = ["/admin/", "/admin/console/scenarios/home_feed/"]
+    found += ["/admin/console/traces/", "/admin/console/paths/home_feed/"]
     for model in admin.site._registry:
         name = f"{model._meta.app_label}_{model._meta.model_name}"
         found += [reverse(f"admin:{name}_changelist"), reverse(f"admin:{name}_add")]
