@@ -1,7 +1,7 @@
 """What did not change is a 304: bulk flags of OpenFeature and the payload of GrowthBook, requests per second.
 
-50 live experiments; every request brings the tag of its last answer, bulk flags of a unit each. Beside them, in turns and
-on the same server, a body of two bytes: what server and load generator cost by themselves.
+50 live experiments; every request brings the tag of its last answer, bulk flags of a unit each. Beside them, in turns
+and on the same server, a body of two bytes: what server and load generator cost by themselves.
 """
 
 import json
