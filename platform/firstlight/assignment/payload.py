@@ -75,14 +75,15 @@ def _required(key: str) -> str:
 def _rules(told: Telling, rule: Rule, values: Mapping[str, Any]) -> Iterator[Feature]:
     """Of one experiment in one feature; an arm without a value leaves it to the rules that follow."""
     scenario = {"scenario": {"$in": told.here(rule)}}
-    before = [{"id": _feature(one), "condition": NONE} for one in _colliding(told, rule)]
+    earlier, others = _colliding(told, rule)
     for arm, listed in _testers(told, rule):
         if arm.key in values:
-            yield _with({"id": rule.key, "force": values[arm.key]}, [scenario, listed], before)
-    parents = [*_held(told, rule), *before, *_requirements(rule)]
+            conditions = [scenario, listed, *_not_forced(told, earlier)]
+            yield _with({"id": rule.key, "force": values[arm.key]}, conditions, _not_met(earlier))
     if _is_met(told, rule):
-        for way in _ways(rule):
-            conditions = [scenario, *_who(told, rule, way)]
+        parents = [*_held(told, rule), *_not_met(others), *_requirements(rule)]
+        for way in _ways(rule) if special.asks_all(rule) else _ways(rule)[:1]:
+            conditions = [scenario, *_who(told, rule, way), *_not_forced(told, others)]
             yield _with(_experiment(rule, way, values), conditions, parents)
 
 
@@ -175,21 +176,30 @@ def _held(told: Telling, rule: Rule) -> list[Feature]:
     return found
 
 
-def _colliding(told: Telling, rule: Rule) -> list[Rule]:
-    """Experiments that a unit may meet by more than its bucket: this one, of the same layer, then stands back."""
-    others = {one.key: one for seed in special.layers(rule) for one in told.loose.get(seed, ())}
-    is_special = special.is_special(rule)
-    return [
-        one
-        for key, one in sorted(others.items())
-        if key != rule.key and (key < rule.key or not is_special) and told.meeting(rule, one) and _may_share(rule, one)
-    ]
+def _colliding(told: Telling, rule: Rule) -> tuple[list[Rule], list[Rule]]:
+    """Experiments of its layers that a unit may meet by more than its bucket: those before which a tester of this one
+    stands back, and those before which everybody else does."""
+    several = {one.key: one for seed in special.layers(rule) for one in told.loose.get(seed, ())}
+    others = [one for key, one in sorted(several.items()) if key != rule.key and told.meeting(rule, one)]
+    earlier = [one for one in others if one.key < rule.key]
+    kept = earlier if special.asks_all(rule) else others
+    return [one for one in earlier if _may_share(rule, one)], [one for one in kept if _may_share(rule, one)]
 
 
 def _may_share(rule: Rule, other: Rule) -> bool:
     """Buckets of a layer keep apart those who are hashed by the same id, and nothing else."""
-    loose = any(one.forced or one.sticky or (one.fallback and special.is_special(one)) for one in (rule, other))
+    loose = any(one.forced or one.sticky or (one.fallback and special.asks_all(one)) for one in (rule, other))
     return loose or rule.unit != other.unit
+
+
+def _not_met(others: Iterable[Rule]) -> list[Feature]:
+    return [{"id": _feature(one), "condition": NONE} for one in others if special.asks_all(one)]
+
+
+def _not_forced(told: Telling, others: Iterable[Rule]) -> list[Condition]:
+    """One that only has testers is a plain one to all others."""
+    plain = (one for one in others if not special.asks_all(one))
+    return [{"$not": listed} for one in plain for _, listed in _testers(told, one)]
 
 
 def _requirements(rule: Rule) -> list[Feature]:

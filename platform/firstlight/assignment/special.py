@@ -101,7 +101,7 @@ def _open(index: "Index", unit: Mapping[str, str], wishes: Wishes, found: Assign
     wanted = {key for key in wishes.forced if key in index.known and forced(index.known[key].rule, unit, wishes)}
     is_held = any(rule.type == "holdout" and not rule.scope for rule, _ in found)
     special = (one.rule for one in index.special)
-    return sorted(wanted | {rule.key for rule in special if not is_held or forced(rule, unit, wishes)})
+    return sorted(wanted | {one.key for one in special if (asks_all(one) and not is_held) or forced(one, unit, wishes)})
 
 
 def _arm_of(asking: _Asking, key: str, deep: int = 0) -> Arm | None:
