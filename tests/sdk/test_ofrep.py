@@ -19,7 +19,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 
 from firstlight.postgres import embedded
-from tests.faults.server import Server
+from tests.faults.server import Server, within
 from tests.faults.test_streams import streaming
 
 pytestmark = pytest.mark.slow
@@ -67,6 +67,13 @@ experiments.lifecycle.pause(Experiment.objects.get(key="rows").pk, actor="test",
 publish()
 result = None
 """
+PAGE = """
+from firstlight.accounts import client_keys
+from firstlight.snapshots.publication import publish
+result = client_keys.create("page", [], "test", tells_lists=True).key
+publish()
+"""
+LAST = STOP.replace("rows", "ranking")
 DEFAULTS = {  # by flag; its type is what a client asks for
     "ranker": "none",
     "quota": 0.5,
@@ -201,6 +208,28 @@ def test_the_clients_of_npm_say_what_allocations_say_and_hear_of_a_change(served
         changed = lines.get(timeout=30)
         assert {"rows", "experiment.rows"} <= set(changed)
         assert time.time() - began < 15  # of which the process that pauses it takes most; tests.faults times the stream
+    finally:
+        node.stdin and node.stdin.close()
+        node.wait(20)
+
+
+def test_the_sdk_of_growthbook_hears_of_a_change_on_its_stream(served: tuple[Server, str, str]) -> None:
+    if not (HERE / "node_modules").is_dir() and not os.environ.get("CI"):
+        pytest.skip("Run `npm ci` in tests/sdk first: it brings the SDKs that this test asks.")
+    server, *_ = served
+    hosts = {"apiHost": f"http://127.0.0.1:{server.port}", "streamingHost": f"http://127.0.0.1:{server.port + 1}"}
+    told = json.dumps({**hosts, "clientKey": server.django(PAGE)})
+    assert within(10, lambda: server.asks("GET", f"/api/features/{json.loads(told)['clientKey']}", 6) == {200})
+    node = subprocess.Popen(
+        ["node", "streamed.mjs", told], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    lines: Queue[Any] = Queue()
+    threading.Thread(target=_read, args=(node, lines), daemon=True).start()
+    try:
+        assert "ranker" in lines.get(timeout=60)
+        time.sleep(0.5)  # the stream is opened after the first features
+        server.django(LAST)
+        assert "ranker" not in lines.get(timeout=30)
     finally:
         node.stdin and node.stdin.close()
         node.wait(20)
