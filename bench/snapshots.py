@@ -16,7 +16,7 @@ from django.db import connection
 from django.utils import timezone
 
 from bench import stack
-from bench.allocate import TARGETING
+from bench.evaluate import TARGETING
 from experiments.models import Arm, Experiment, Status
 from firstlight.accounts import keys
 from firstlight.catalog.models import Scenario
