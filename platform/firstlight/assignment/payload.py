@@ -82,7 +82,7 @@ def _rules(told: Telling, rule: Rule, values: Mapping[str, Any]) -> Iterator[Fea
             yield _with({"id": rule.key, "force": values[arm.key]}, conditions, _not_met(earlier))
     if _is_met(told, rule):
         parents = [*_held(told, rule), *_not_met(others), *_requirements(rule)]
-        for way in _ways(rule) if special.asks_all(rule) else _ways(rule)[:1]:
+        for way in _ways(rule):
             conditions = [scenario, *_who(told, rule, way), *_not_forced(told, others)]
             yield _with(_experiment(rule, way, values), conditions, parents)
 
@@ -143,7 +143,7 @@ def _spans(rule: Rule) -> list[tuple[Arm, tuple[float, float]]]:
 
 def _ways(rule: Rule) -> list[Way]:
     own = Way(rule.unit, {})
-    return [own, Way(rule.fallback, {rule.unit: MISSING})] if rule.fallback and special.is_special(rule) else [own]
+    return [own, Way(rule.fallback, {rule.unit: MISSING})] if rule.fallback and rule.sticky else [own]
 
 
 def _who(told: Telling, rule: Rule, way: Way) -> list[Condition]:
@@ -188,7 +188,7 @@ def _colliding(told: Telling, rule: Rule) -> tuple[list[Rule], list[Rule]]:
 
 def _may_share(rule: Rule, other: Rule) -> bool:
     """Buckets of a layer keep apart those who are hashed by the same id, and nothing else."""
-    loose = any(one.forced or one.sticky or (one.fallback and special.asks_all(one)) for one in (rule, other))
+    loose = any(one.forced or one.sticky for one in (rule, other))
     return loose or rule.unit != other.unit
 
 

@@ -13,8 +13,8 @@ Document = Mapping[str, Any]  # attributeName, attributeValue, assignments: {"<e
 
 
 def hashed(rule: Rule, unit: Mapping[str, str]) -> tuple[str, str] | None:
-    """(name, id) by which this unit is dealt: the rule's own, else its fallback; None without either."""
-    for name in (rule.unit, rule.fallback):
+    """(name, id) by which this unit is dealt: the rule's own, else, of a sticky one, its fallback; None without."""
+    for name in (rule.unit, rule.fallback if rule.sticky else ""):
         if name and (key := unit.get(name)):
             return name, key
     return None
