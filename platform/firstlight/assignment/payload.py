@@ -74,7 +74,7 @@ def _required(key: str) -> str:
 
 def _rules(told: Telling, rule: Rule, values: Mapping[str, Any]) -> Iterator[Feature]:
     """Of one experiment in one feature; an arm without a value leaves it to the rules that follow."""
-    scenario = {"scenario": {"$in": told.here(rule)}}
+    scenario = _here(told, rule)
     earlier, others = _colliding(told, rule)
     for arm, listed in _testers(told, rule):
         if arm.key in values:
@@ -199,7 +199,11 @@ def _not_met(others: Iterable[Rule]) -> list[Feature]:
 def _not_forced(told: Telling, others: Iterable[Rule]) -> list[Condition]:
     """One that only has testers is a plain one to all others."""
     plain = (one for one in others if not special.asks_all(one))
-    return [{"$not": listed} for one in plain for _, listed in _testers(told, one)]
+    return [{"$not": every([_here(told, one), listed])} for one in plain for _, listed in _testers(told, one)]
+
+
+def _here(told: Telling, rule: Rule) -> Condition:
+    return {"scenario": {"$in": told.here(rule)}}
 
 
 def _requirements(rule: Rule) -> list[Feature]:
