@@ -93,14 +93,21 @@ def _dealt(told: Telling, rule: Rule) -> Iterator[Feature]:
         yield _with({"id": rule.key, "force": arm.key}, [listed], [])
     if not _is_met(told, rule):
         return
-    parents = [*_requirements(rule), *(_held(told, rule) if rule.type == "shipped" else ())]
-    for way in _ways(rule):
-        conditions = _who(told, rule, way)
-        if rule.sticky:
-            yield _with(_experiment(rule, way, {arm.key: arm.key for arm in rule.arms}), conditions, parents)
-            continue
-        for arm, span in _spans(rule):
-            yield _with({"force": arm.key, "range": span, **_hashed(rule, way)}, conditions, parents)
+    for where, held in _places(told, rule):
+        parents = [*_requirements(rule), *held]
+        for way in _ways(rule):
+            conditions = [where, *_who(told, rule, way)]
+            if rule.sticky:
+                yield _with(_experiment(rule, way, {arm.key: arm.key for arm in rule.arms}), conditions, parents)
+                continue
+            for arm, span in _spans(rule):
+                yield _with({"force": arm.key, "range": span, **_hashed(rule, way)}, conditions, parents)
+
+
+def _places(told: Telling, rule: Rule) -> list[tuple[Condition, list[Feature]]]:
+    """What was shipped is held back where it is shown; elsewhere prerequisites ask for the bare arm."""
+    held = _held(told, rule) if rule.type == "shipped" else []
+    return [(_here(told, rule), held), ({"$not": _here(told, rule)}, [])] if held else [({}, [])]
 
 
 def _experiment(rule: Rule, way: Way, values: Mapping[str, Any]) -> Feature:
