@@ -24,7 +24,9 @@ def _unpublished(settings: Any) -> None:
 
 def published() -> Rule:
     (payload,) = section.compile(NOON).values()
-    return section.load(payload)
+    rule = section.load(payload)
+    assert isinstance(rule, Rule)
+    return rule
 
 
 def arms(rule: Rule) -> dict[str, str]:

@@ -38,7 +38,8 @@ def seen(place: str, unit: dict[str, str]) -> dict[str, str]:
 @pytest.mark.django_db
 def test_a_circle_that_came_past_the_forms_does_not_start() -> None:
     a, b, c = (draft(key) for key in "abc")
-    require(a, b, "new"), require(b, c, "new"), require(c, a, "new")
+    for one, other in ((a, b), (b, c), (c, a)):
+        require(one, other, "new")
     with pytest.raises(UnableToStart, match="It would require itself: “b” → “c” → “a” → “b”"):
         started(b)
 

@@ -7,7 +7,7 @@ import pytest
 
 from experiments import lifecycle, section
 from experiments.models import Layer
-from firstlight.assignment.index import Index
+from firstlight.assignment.index import Published
 from firstlight.catalog.models import Scenario
 from firstlight.snapshots.sections import Request
 from tests.experiments.plans import draft
@@ -27,7 +27,7 @@ def home() -> Scenario:
     return Scenario.objects.create(key="home", name="Home")
 
 
-def state() -> dict[str, Index]:
+def state() -> Published:
     return section.gather({name: section.load(payload) for name, payload in section.compile(NOON).items()})
 
 

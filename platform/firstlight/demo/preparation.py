@@ -44,7 +44,8 @@ def check_port(host: str, port: int) -> None:
                 listener.bind((host, one))
             except (OSError, OverflowError) as error:
                 why = getattr(error, "strerror", None) or "there is no such port"
-                raise PortTaken(f"{host}:{one} cannot be used ({why}). Set PORT: PORT={one % 65534 + 1} make up") from error
+                told = f"{host}:{one} cannot be used ({why}). Set PORT: PORT={one % 65534 + 1} make up"
+                raise PortTaken(told) from error
 
 
 def make_folders() -> None:

@@ -61,7 +61,7 @@ class CountedSerializer(RatedSerializer):
     units = serializers.IntegerField(help_text="Who had any of them.")
 
 
-class ArmSerializer(serializers.Serializer[Any]):
+class PathArmSerializer(serializers.Serializer[Any]):
     arm = serializers.CharField()
     units = serializers.IntegerField()
     paths = RatedSerializer(many=True)
@@ -87,7 +87,7 @@ class PathsSerializer(serializers.Serializer[Any]):
     confidence = serializers.FloatField(allow_null=True)
     mixed_units = serializers.IntegerField(help_text="Met several arms, and are in none.")
     paths = CountedSerializer(many=True)
-    arms = ArmSerializer(many=True)
+    arms = PathArmSerializer(many=True)
     lifts = LiftSerializer(many=True)
 
 

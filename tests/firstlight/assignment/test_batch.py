@@ -66,7 +66,7 @@ def test_arms_are_those_of_the_index(data: st.DataObject) -> None:
     changes: dict[str, Any] = {"layer": data.draw(st.none() | filters), "further": (*data.draw(st.lists(filters)),)}
     asked = rule(**changes, condition=data.draw(st.sampled_from([{}, {"country": "IN"}, {"age": {"$gt": 30}}])))
     ids = data.draw(st.lists(texts, min_size=1, max_size=20))
-    attributes = [data.draw(st.sampled_from([{}, {"country": "IN"}, {"age": 40}])) for _ in ids]
+    attributes: Any = [data.draw(st.sampled_from([{}, {"country": "IN"}, {"age": 40}])) for _ in ids]
     assert positions(asked, ids, attributes).tolist() == one_by_one(asked, ids, attributes)
     assert positions(asked, ids).tolist() == one_by_one(asked, ids, [{}] * len(ids))
 

@@ -97,7 +97,7 @@ def test_properties_hold_what_is_needed_to_decide_again() -> None:
 
 def test_what_was_not_asked_is_told_as_what_it_then_is() -> None:
     told = json.loads(row(eligible=None)["properties"])
-    unstated = {"attributes": {}, "recent": [], "slots": None, "exclude_items": [], "eligible": {}}
+    unstated: dict[str, Any] = {"attributes": {}, "recent": [], "slots": None, "exclude_items": [], "eligible": {}}
     assert {name: told[name] for name in unstated} == unstated
 
 

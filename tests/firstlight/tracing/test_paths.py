@@ -116,8 +116,8 @@ class Brute:
         found = {}
         for path in {path for _, path, _ in self.facts}:
             mine = [(kind, e) for kind, p, e in self.facts if p == path]
-            n = [sum(kind == one for kind, _ in mine) for one in ("impression", "click", "order")]
-            found[path] = Counts(*n, len({who(e) for _, e in mine}))
+            impressions, clicks, orders = (sum(kind == k for kind, _ in mine) for k in ("impression", "click", "order"))
+            found[path] = Counts(impressions, clicks, orders, len({who(e) for _, e in mine}))
         return found
 
     def units(self) -> tuple[dict[str, dict[str, datetime]], int]:
@@ -221,7 +221,8 @@ def simulated(rng: np.random.Generator, n: int, share: float) -> Moments:
 
 
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
-    rng, path, rounds, covered = np.random.default_rng(11), Path("i2i", ""), 600, defaultdict(int)
+    rng, path, rounds = np.random.default_rng(11), Path("i2i", ""), 600
+    covered: defaultdict[str, int] = defaultdict(int)
     truth = {"exposure_share": 0.1, "impressions_per_unit": 0.5, "clicks_per_unit": 0.1, "click_rate": 0.0}
     for _ in range(rounds):
         control, treated = simulated(rng, 400, 0.3), simulated(rng, 400, 0.4)
