@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib import import_module
 
 import pytest
+from pytest_django.plugin import blocking_manager_key
 
 # Durability is not under test where the power cannot fail; the tests that do kill the server keep their own.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -28,14 +29,24 @@ def django_db_modify_db_settings() -> Iterator[None]:
     shutil.rmtree(settings.VAR_DIR, ignore_errors=True)
 
 
-@pytest.fixture(autouse=True)
-def what_migrations_put_there(request: pytest.FixtureRequest) -> None:
-    """A test that commits empties every table at its end; the next one finds metrics and roles again."""
-    marker = request.node.get_closest_marker("django_db")
-    commits = marker is not None and marker.kwargs.get("transaction")
-    if not commits and not {"transactional_db", "live_server"} & {*request.fixturenames}:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """A test that commits empties every table at its end; the next one, if any, finds metrics and roles again."""
+    yield
+    if nextitem is None or not _commits(item):
         return
-    request.getfixturevalue("transactional_db")
+    with item.config.stash[blocking_manager_key].unblock():
+        _put_there_what_migrations_did()
+
+
+def _commits(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("django_db")
+    if marker is not None and marker.kwargs.get("transaction"):
+        return True
+    return bool({"transactional_db", "live_server"} & {*getattr(item, "fixturenames", ())})
+
+
+def _put_there_what_migrations_did() -> None:
     from django.apps import apps
     from django.contrib.auth.models import Group, Permission
 

@@ -24,6 +24,10 @@ GET PATCH          /api/v1/layers/{key}/
 GET POST           /api/v1/experiments/
 GET PATCH          /api/v1/experiments/{key}/
 POST               /api/v1/experiments/{key}/submit/
+POST               /api/v1/experiments/{key}/preview/
+POST               /api/v1/experiments/{key}/testers/
+GET POST           /api/v1/groups/
+DELETE GET PATCH   /api/v1/groups/{key}/
 POST               /api/v1/experiments/{key}/approve/
 POST               /api/v1/experiments/{key}/return/
 POST               /api/v1/experiments/{key}/schedule/
