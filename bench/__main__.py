@@ -15,6 +15,7 @@ NAMES = (
     "unchanged",
     "analyse",
     "draws",
+    "dealing",
     "learning",
     "campaigns",
     "finish",

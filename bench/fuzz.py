@@ -68,21 +68,34 @@ def requests(key: str, seed: int, right: bool) -> Iterator[Sent]:
 
 def ask(address: str, sending: Iterator[Sent], n: int) -> Told:
     """One connection, kept while HTTP allows it."""
-    place = urlsplit(address)
     statuses, slowest, began = Counter[int](), 0.0, time.perf_counter()
     connection: socket.socket | None = None
     for sent in islice(sending, n):
-        if connection is None:
-            connection = socket.create_connection((place.hostname or "", place.port or 0), timeout=PATIENCE)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        asked = time.perf_counter()
-        status, is_open = exchange(connection, sent)
+        asked, kept = time.perf_counter(), connection
+        connection = kept or connected(address)
+        try:
+            status, is_open = exchange(connection, sent)
+        except (http.client.RemoteDisconnected, ConnectionError):
+            if kept is None:
+                raise
+            # A kept connection may be closed at any time, after a refusal that left a body unread above all: RFC 9112,
+            # 9.3.1 has the client ask again on a new one.
+            connection.close()
+            connection = connected(address)
+            status, is_open = exchange(connection, sent)
         slowest = max(slowest, time.perf_counter() - asked)
         statuses[status] += 1
         if not is_open:
             connection.close()
             connection = None
     return Told(statuses, slowest, time.perf_counter() - began)
+
+
+def connected(address: str) -> socket.socket:
+    place = urlsplit(address)
+    connection = socket.create_connection((place.hostname or "", place.port or 0), timeout=PATIENCE)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
 def exchange(connection: socket.socket, sent: Sent) -> tuple[int, bool]:
