@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from firstlight_client import AsyncFirstlight, Options, Patience, Question, Unavailable
+from tests import loops
 from tests.clients.pretend import Say, Shop, answer
 from tests.clients.test_local import serve
 from tests.firstlight.assignment.test_assignment import rule
@@ -22,7 +23,7 @@ def run(shop: Shop, course: Callable[[AsyncFirstlight], Awaitable[Any]], *, loca
         async with AsyncFirstlight(shop.url, "fl_1_secret", local=local, options=Options(**options)) as here:
             return await asyncio.wait_for(course(here), 30)
 
-    return asyncio.run(main())
+    return loops.run(main())
 
 
 def test_many_tasks_share_one_client(shop: Shop) -> None:

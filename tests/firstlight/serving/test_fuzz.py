@@ -85,8 +85,15 @@ def check(sent: Sent, got: Answered) -> None:
     elif sent.path != "/metrics" and "gzip" not in got.headers.get("Content-Encoding", ""):
         msgspec.json.decode(got.body)
     if got.status >= 400:
-        assert got.headers["Content-Type"] == "application/problem+json"
+        assert _says_why(sent, got), (sent.path, got.body)
         assert len(got.body) < 4_000, "a refusal does not send the client's text back at length"
+
+
+def _says_why(sent: Sent, got: Answered) -> bool:
+    """As a problem document, or in the words of OpenFeature where its clients ask."""
+    if got.headers["Content-Type"] == "application/problem+json":
+        return True
+    return sent.path.startswith("/ofrep/") and bool(msgspec.json.decode(got.body)["errorDetails"])
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ def test_a_field_of_the_wrong_type_is_named(client: Client, field: str) -> None:
         ("/recent/0/at", {"recent": [{"event": "view", "at": "2026-11-23T10:00:00"}]}),
         ("/recent/0/at", {"recent": [{"event": "view", "at": "yesterday"}]}),
         ("/recent/1/event", {"recent": [FULL["recent"][0], {"item_id": "i"}]}),
-        ("/slots", {"slots": 0}),
+        ("/slots", {"slots": -1}),
         ("/slots", {"slots": 501}),
         ("/slots", {"slots": 1.5}),
         ("/slots", {"slots": 10**30}),

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from firstlight.streams.hub import Full, Hub
+from tests.loops import run
 
 
 def test_everybody_is_told_and_who_is_slow_hears_of_the_newest_alone() -> None:
@@ -17,7 +18,7 @@ def test_everybody_is_told_and_who_is_slow_hears_of_the_newest_alone() -> None:
             hub.tell(9)
             return [first, await one.next(), await other.next()]
 
-    assert asyncio.run(heard()) == [7, 9, 9]
+    assert run(heard()) == [7, 9, 9]
 
 
 @pytest.mark.parametrize(("seen", "is_told"), [(None, False), (7, False), (6, True), (8, True)])
@@ -31,7 +32,7 @@ def test_who_comes_back_hears_of_what_was_missed(seen: int | None, is_told: bool
             done, _ = await asyncio.wait({asyncio.create_task(stream.next())}, timeout=0.05)
             return bool(done)
 
-    assert asyncio.run(hears()) == is_told
+    assert run(hears()) == is_told
 
 
 def test_the_streams_of_a_key_end_with_it() -> None:
@@ -43,7 +44,7 @@ def test_the_streams_of_a_key_end_with_it() -> None:
             hub.tell(8)
             return [first, await other.next()]
 
-    assert asyncio.run(heard()) == [None, 8]
+    assert run(heard()) == [None, 8]
 
 
 def test_there_are_bounds_in_all_and_for_each_and_a_place_is_free_again() -> None:

@@ -72,10 +72,11 @@
     document.querySelectorAll("[data-preview]").forEach(preview);
   });
 
-  // Where one types to choose rows has no name of its own: it gets that of its field.
-  window.addEventListener("load", () => document.querySelectorAll(".select2-search__field").forEach((field) => {
+  // Where one types to choose rows has no name of its own: it gets that of its field, whenever it comes to the page.
+  const name = () => document.querySelectorAll(".select2-search__field:not([aria-label])").forEach((field) => {
     const select = field.closest(".select2-container")?.parentElement?.querySelector("select");
     const label = select && document.querySelector(`label[for="${select.id}"]`);
     if (label) field.setAttribute("aria-label", label.textContent.trim());
-  }));
+  });
+  new MutationObserver(name).observe(document.documentElement, { childList: true, subtree: true });
 })();
