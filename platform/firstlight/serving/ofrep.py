@@ -80,12 +80,13 @@ class Asked(NamedTuple):
     held: Held
     key: HeldKey
     context: Mapping[str, Any]
+    said: bytes  # the same, spelt in one way
     shelf: Shelf
     flags: Flags  # of the scenario
 
 
 _decoder = msgspec.json.Decoder(Body)
-_sorted = msgspec.msgpack.Encoder(order="sorted")
+_sorted = msgspec.json.Encoder(order="sorted")  # of JSON, for MessagePack has no whole numbers past 64 bits
 _shelf: Shelf | None = None
 _waiting = limits.Room(8)
 
@@ -145,13 +146,14 @@ def _asked(environ: Environ) -> Asked:
     wire.media_type(environ, "application/json")
     try:
         context = _decoder.decode(wire.body(environ)).context
+        said = _sorted.encode(context)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unclear("PARSE_ERROR", str(error)[: questions.LONGEST_DETAIL]) from error
     scenario = context.get("scenario") or _only(held, key)
     if not isinstance(scenario, str) or scenario not in held.state("scenarios"):
         raise Unclear("INVALID_CONTEXT", f"There is no scenario “{str(scenario)[:200]}”.")
     shelf = _shelf_of(held)
-    return Asked(held, key, {**context, "scenario": scenario}, shelf, shelf.flags(scenario))
+    return Asked(held, key, {**context, "scenario": scenario}, said, shelf, shelf.flags(scenario))
 
 
 def _fresh(environ: Environ) -> Held:
@@ -239,8 +241,8 @@ def _refused(refusal: Refusal) -> NoReturn:
 def _digest(asked: Asked) -> str:
     """Of all that the answer follows from: key, context, what is published, and the hour where it matters."""
     hour = int(datetime.now(UTC).timestamp()) // WINDOW if asked.flags.turns else 0
-    told = _sorted.encode([asked.shelf.digest, hour, asked.key.public_id, asked.context])
-    return blake2b(told, digest_size=16).hexdigest()
+    told = _encoder.encode([hour, asked.key.public_id, asked.context["scenario"]])
+    return blake2b(asked.shelf.digest + told + asked.said, digest_size=16).hexdigest()
 
 
 def _failed(status: int, code: str, why: str, **more: str) -> Answer:
