@@ -103,7 +103,7 @@ def streaming(server: Server) -> Iterator[str]:
 
 def _alive(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/healthz", timeout=2).status_code == 200
+        return httpx.get(f"{address}/nothing", timeout=2).status_code == 404  # 503 before it holds a snapshot
     except httpx.TransportError:
         return False
 

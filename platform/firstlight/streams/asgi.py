@@ -11,6 +11,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "firstlight.streams.settings"  # whatever
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -34,6 +35,7 @@ Told = Callable[[int, str], bytes]  # of the number of a snapshot and a key
 
 HEARTBEAT = 15.0  # seconds: proxies end what is silent for longer
 RETRY = 3_000  # milliseconds that a client waits before it connects again
+BEGIN = 3.0  # seconds that it waits for its first snapshot before it takes connections
 PAUSE = 1.0  # seconds before a snapshot that could not be read is tried again
 SUB = "/sub/"
 HEADERS = [
@@ -69,12 +71,20 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         match (await receive())["type"]:
             case "lifespan.startup":
                 listening = asyncio.create_task(_listen())
+                await _first_look()
                 await send({"type": "lifespan.startup.complete"})
             case "lifespan.shutdown":
                 if listening is not None:
                     listening.cancel()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+async def _first_look() -> None:
+    """So that who comes first is answered; a database that is away is not waited for."""
+    end = time.monotonic() + BEGIN
+    while not hub.newest and time.monotonic() < end:
+        await asyncio.sleep(0.02)
 
 
 async def _listen() -> None:
