@@ -1,6 +1,6 @@
 """What an answer says of experiments, by server and client alike. Wire names: docs/api.md. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -56,11 +56,11 @@ def draft_seed(seed: str, trace_id: str) -> str:
     return f"{seed}:{trace_id}"
 
 
-def _meet(met: Iterable[tuple[Rule, Arm]], answer: dict[str, Any]) -> None:
-    experiments, parameters = answer["experiments"], answer["parameters"]
+def _meet(met: Sequence[tuple[Rule, Arm]], answer: dict[str, Any]) -> None:
+    answer["experiments"] = [rule.told[arm.key] for rule, arm in met]
+    parameters = answer["parameters"]
     for rule, arm in met:
-        experiments.append(rule.told[arm.key])
-        parameters.update(arm.parameters)
+        parameters |= arm.parameters
         if arm.objective_weights is not None:
             answer["_objective_weights"] = {"experiment": rule.key, "weights": arm.objective_weights}
 

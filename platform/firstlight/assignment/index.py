@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from . import special, targeting
-from .lookups import Layer, Lookup, met, met_by_any
+from .lookups import Hashed, Layer, Lookup, dealt, met, met_by_any
 from .plans import Plan
 from .rules import NO_WISHES, SHARED, Arm, Rule, Wishes, is_held, window
 
@@ -35,6 +35,8 @@ class Ready(NamedTuple):
     free: tuple[Lookup, ...]  # of no layer
     layers: tuple[Layer, ...]
     is_ascii: bool  # so are all seeds of `free`
+    unit: str  # the id that all of `free` hash, where nothing but the hash decides; else ""
+    hashed: tuple[Hashed, ...]  # `free`, where there is such an id
 
     @classmethod
     def of(cls, lookups: Sequence[Lookup], layers: Iterable[Layer] = ()) -> "Ready":
@@ -43,16 +45,24 @@ class Ready(NamedTuple):
         kept = {one.rule.key: one for one in lookups if one.rule.layer}
         names = {_layer(one) for one in kept.values()}
         some = tuple(layer.only(kept) for layer in layers if layer.name in names)
-        return cls(free, some, all(one.seed.isascii() for one in free))
+        hashed, units = tuple(one.hashed for one in free if one.hashed), {one.unit for one in free}
+        unit = units.pop() if len(units) == 1 and len(hashed) == len(free) else ""
+        return cls(free, some, all(one.seed.isascii() for one in free), unit, hashed if unit else ())
 
     def met(self, unit: Mapping[str, str], attributes: Mapping[str, Any]) -> Assigned:
         """By key of the experiment, as `lookups` came."""
-        is_ascii = self.is_ascii and all(key.isascii() for key in unit.values())
-        found = (met if is_ascii else met_by_any)(self.free, unit, attributes)
+        found = self._met_freely(unit, attributes)
         if not self.layers:
             return found
         found += [one for layer in self.layers if (one := layer.met(unit, attributes))]
         return sorted(found, key=_key)
+
+    def _met_freely(self, unit: Mapping[str, str], attributes: Mapping[str, Any]) -> Assigned:
+        if not self.is_ascii or not all(key.isascii() for key in unit.values()):
+            return met_by_any(self.free, unit, attributes)
+        if self.unit:
+            return dealt(self.hashed, key.encode()) if (key := unit.get(self.unit)) else []
+        return met(self.free, unit, attributes)
 
 
 @dataclass(frozen=True, slots=True)

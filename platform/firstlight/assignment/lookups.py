@@ -16,6 +16,7 @@ from .rules import Arm, Filter, Range, Rule
 
 NOBODY = 255  # in a table: no arm; so an experiment has at most 255
 Met = tuple[Rule, Arm]
+Hashed = tuple[bytes, bytes, tuple[Met, ...]]  # table, seed, and what is given: of a rule that asks for no more
 Test = Callable[[Any], bool]
 
 
@@ -43,6 +44,11 @@ class Lookup(NamedTuple):
             rule.further,
         )
 
+    @property
+    def hashed(self) -> Hashed | None:
+        """None where more than the hash decides."""
+        return None if self.test or self.further else (self.table, self.seed, self.given)
+
     def arm(self, key: str, attributes: Mapping[str, Any]) -> Arm | None:
         """Of the unit with this id, wherever its own layer puts it."""
         position = self.table[bucket(self.rule.seed, key)]
@@ -51,11 +57,20 @@ class Lookup(NamedTuple):
         return self.rule.arms[position] if all(one.has(key) for one in self.further) else None
 
 
-def met(lookups: Iterable[Lookup], unit: Mapping[str, str], attributes: Mapping[str, Any]) -> list[Met]:
-    """What a unit sees of these, in their order; ids and seeds are ASCII. For others: `met_by_any`.
+def dealt(hashed: Iterable[Hashed], key: bytes) -> list[Met]:
+    """What the unit with this id sees of these, in their order; id and seeds are ASCII.
 
     The same as `Lookup.arm` for each, written out, since this is where a request spends its time.
     """
+    return [
+        given[position]
+        for table, seed, given in hashed
+        if (position := table[fnv1a_32(digits(fnv1a_32(seed + key))) % BUCKETS]) != NOBODY
+    ]
+
+
+def met(lookups: Iterable[Lookup], unit: Mapping[str, str], attributes: Mapping[str, Any]) -> list[Met]:
+    """The same where ids differ in kind, and conditions and further shares have a say. For others: `met_by_any`."""
     ids = {name: key.encode() for name, key in unit.items()}
     found = []
     for _, table, test, name, seed, given, further in lookups:

@@ -2,16 +2,16 @@
 it is asked again, has the same stage.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from operator import itemgetter
 from typing import Any, Literal
 
 Stage = Literal["arriving", "browsing", "deciding", "bought"]
 
 PAUSE = timedelta(minutes=30)  # a longer one ends a visit, as in web analytics since the 1990s
 LOOKED = frozenset({"view", "click", "impression"})
+_CHOSEN = frozenset({"view", "click"})  # by the user: two of one item are a second look
 
 
 def of(recent: Sequence[Mapping[str, Any]]) -> Stage:
@@ -21,26 +21,32 @@ def of(recent: Sequence[Mapping[str, Any]]) -> Stage:
     >>> of([{"event": "view", "item_id": "sku-1"}])
     'browsing'
     """
-    visit = list(last_visit(recent))
+    visit = last_visit(recent)
     kinds = {event.get("event") for event in visit}
-    looks = Counter(event.get("item_id") for event in visit if event.get("event") in {"view", "click"})
-    looks.pop(None, None)
     if "order" in kinds:
         return "bought"
-    if "cart" in kinds or max(looks.values(), default=0) > 1:
+    looked_at = [
+        item for event in visit if event.get("event") in _CHOSEN and (item := event.get("item_id")) is not None
+    ]
+    if "cart" in kinds or len(set(looked_at)) < len(looked_at):
         return "deciding"
     return "browsing" if kinds & LOOKED else "arriving"
 
 
-def last_visit(recent: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def last_visit(recent: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Events back to the last pause. One without a readable time counts: the sender calls it recent."""
-    timed = [(at, event) for event in recent if (at := _time(event))]
-    timed.sort(key=lambda pair: pair[0], reverse=True)
-    yield from (event for event in recent if _time(event) is None)
-    for (later, _), (at, event) in pairwise([*timed[:1], *timed]):
-        if later - at > PAUSE:
-            return
-        yield event
+    timed, visit = [], []
+    for event in recent:
+        if at := _time(event):
+            timed.append((at, event))
+        else:
+            visit.append(event)
+    timed.sort(key=itemgetter(0), reverse=True)
+    for place, (at, event) in enumerate(timed):
+        if place and timed[place - 1][0] - at > PAUSE:
+            break
+        visit.append(event)
+    return visit
 
 
 def _time(event: Mapping[str, Any]) -> datetime | None:
