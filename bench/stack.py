@@ -40,7 +40,7 @@ def web(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     program = processes.Program("web", (sys.executable, "-m", *services.serving("127.0.0.1", port), application))
-    known = {"PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}", **environment}
+    known = {"PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}", "WEB_CORES": "all", **environment}
     with processes.running([program], environment=known, logs=Path(settings.VAR_DIR) / "log") as children:
         address = f"http://127.0.0.1:{port}"
         _wait(address + ready, children)

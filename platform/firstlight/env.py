@@ -61,6 +61,19 @@ def networks(name: str, default: str = "") -> list[str]:
     )
 
 
+def cores(name: str) -> tuple[int, ...]:
+    """Of those that this process may use: `all`, or a comma-separated list of numbers; none by default."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
+
+    def read(raw: str) -> tuple[int, ...]:
+        named = usable if raw == "all" else {int(one) for one in raw.split(",") if one.strip()}
+        if not named <= usable:
+            raise ValueError
+        return tuple(sorted(named))
+
+    return _parsed(name, "", read, f"all, or some of the cores {sorted(usable)}, comma-separated")
+
+
 def choice(name: str, default: str, options: set[str]) -> str:
     return _parsed(name, default, lambda raw: {o: o for o in options}[raw], f"one of {', '.join(sorted(options))}")
 

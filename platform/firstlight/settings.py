@@ -146,6 +146,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIN
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20  # the contract's 4 MiB
 STREAMS_URL = env.text("STREAMS_URL", "").rstrip("/")  # where clients hear of changes; empty: they ask now and then
+WEB_CORES = env.cores("WEB_CORES")  # one for each web process; empty: wherever the system puts them
 METRICS_NETWORKS = env.words("METRICS_NETWORKS", "127.0.0.0/8,::1/128")  # who may read /metrics
 
 # --- API ------------------------------------------------------------------------------------------------------------

@@ -17,13 +17,14 @@ from firstlight.serving import siblings  # noqa: E402
 siblings.share_meters(settings.VAR_DIR)
 _django = get_wsgi_application()  # before what follows: it imports models
 
-from firstlight.serving import journal, pulse  # noqa: E402
+from firstlight.serving import cores, journal, pulse  # noqa: E402
 from firstlight.serving.dispatcher import Dispatcher  # noqa: E402
 from firstlight.snapshots import memory  # noqa: E402
 
 memory.watch()
 journal.opened()
 pulse.start()
+cores.start(settings.WEB_CORES)
 # What is loaded by now stays: the collector need not look through it again and again (a tenth of a request's time).
 gc.collect()
 gc.freeze()

@@ -33,7 +33,7 @@ class Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        own = {"VAR_DIR": str(self.var_dir), "PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}"}
+        own = {"VAR_DIR": str(self.var_dir), "PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}", "WEB_CORES": "all"}
         return {**os.environ, **own, "DJANGO_SETTINGS_MODULE": "firstlight.settings", "LOG_LEVEL": "WARNING"}
 
     def django(self, code: str) -> Any:

@@ -58,6 +58,18 @@ def test_a_deploy_under_load_fails_no_request_and_loses_no_decision(running: Run
     assert within(15, lambda: running.stored("decision") == load.answers["200"]), "each, once"
 
 
+def cores(server: Server) -> list[set[int]]:
+    """Of each process, those that any of its threads may use."""
+    threads = [Path(f"/proc/{pid}/task").iterdir() for pid in processes(server)]
+    return [set.union(*(os.sched_getaffinity(int(one.name)) for one in several)) for several in threads]
+
+
+def test_the_new_processes_share_out_the_cores_anew(running: Running) -> None:
+    usable = sorted(os.sched_getaffinity(0))
+    shared = [[usable[place % len(usable)]] for place in range(2)]
+    assert within(15, lambda: sorted(map(sorted, cores(running.server))) == shared)
+
+
 def test_a_killed_process_is_replaced(running: Running) -> None:
     server = running.server
     time.sleep(6)  # granian takes two deaths within 5.5 s for a crash loop

@@ -1,5 +1,6 @@
 """The processes that Firstlight consists of, as one machine runs them."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +50,8 @@ def programs(host: str, port: int) -> list[Program]:
 def running(host: str, port: int) -> Iterator[list[Child]]:
     root = Path(settings.ROOT)
     streams = settings.STREAMS_URL or f"http://{host}:{port + 1}"
-    environment = {"PYTHONPATH": f"{root / 'platform'}:{root}", "STREAMS_URL": streams}
+    cores = os.environ.get("WEB_CORES", "all")  # the machine is taken to be ours
+    environment = {"PYTHONPATH": f"{root / 'platform'}:{root}", "STREAMS_URL": streams, "WEB_CORES": cores}
     with processes.running(
         programs(host, port), environment=environment, logs=Path(settings.VAR_DIR) / "log"
     ) as children:

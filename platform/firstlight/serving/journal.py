@@ -21,7 +21,7 @@ from firstlight.events.packs import Decided, Pack
 from firstlight.serving import decisions, meters
 from firstlight.serving.decisions import Decision
 
-PERIOD = 0.2  # seconds between two writes
+PERIOD = 0.5  # seconds between two writes
 PACK = 1_000  # decisions in a row of the inbox
 BATCH = 20  # packs
 MOST_QUEUED = 20_000  # decisions not packed yet, about 7 KB each

@@ -1,4 +1,4 @@
-"""The web processes of one server: the folder in which they add up what they count.
+"""The web processes of one server: who they are, and the folder in which they add up what they count.
 
 Must not import prometheus_client, which decides at its import whether it shares.
 """
@@ -33,6 +33,12 @@ def forget_gauges_of_the_dead() -> None:
     for file in Path(os.environ[VARIABLE]).glob("gauge_live*.db"):
         if not is_alive(int(file.stem.rpartition("_")[2])):
             file.unlink(missing_ok=True)
+
+
+def pids() -> set[int]:
+    """Of all that live, this one among them."""
+    counting = {int(file.stem.rpartition("_")[2]) for file in Path(os.environ[VARIABLE]).glob("counter_*.db")}
+    return {os.getpid(), *filter(is_alive, counting)}
 
 
 def is_alive(pid: int) -> bool:

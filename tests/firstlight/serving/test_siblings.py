@@ -49,3 +49,11 @@ def test_only_gauges_of_the_dead_are_forgotten(tmp_path: Path, dead: int, monkey
         (tmp_path / name).touch()
     siblings.forget_gauges_of_the_dead()
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([f"gauge_livesum_{alive}.db", f"counter_{dead}.db"])
+
+
+def test_siblings_are_those_that_count_and_live(tmp_path: Path, dead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(siblings.VARIABLE, str(tmp_path))
+    assert siblings.pids() == {os.getpid()}
+    for pid in (dead, os.getppid()):
+        (tmp_path / f"counter_{pid}.db").touch()
+    assert siblings.pids() == {os.getpid(), os.getppid()}
