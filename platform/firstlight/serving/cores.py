@@ -17,7 +17,7 @@ import structlog
 
 from firstlight.serving import siblings
 
-EVERY = 5.0  # seconds between two looks
+EVERY = 1.0  # seconds between two looks
 
 log = structlog.get_logger(__name__)
 
