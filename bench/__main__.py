@@ -23,6 +23,7 @@ NAMES = (
     "fuzz",
     "snapshots",
     "faults",
+    "soak",
 )
 
 
