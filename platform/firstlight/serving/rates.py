@@ -18,6 +18,7 @@ from firstlight.accounts.keys import HeldKey
 from firstlight.serving import siblings
 
 KEYS = 2**16  # counters of a file; keys whose numbers are so far apart share one
+SIZE = KEYS * 8  # bytes
 LOOK = 1.0  # seconds between two looks for siblings that came or went
 
 
@@ -28,7 +29,7 @@ class Counters:
         self._folder = folder
         self._others: dict[str, memoryview] = {}
         self._looked_at = float("-inf")
-        self.own = _counters(folder / f"admitted-{os.getpid()}" if folder else None, is_ours=True)
+        self.own = _made(folder / f"admitted-{os.getpid()}") if folder else memoryview(bytearray(SIZE)).cast("Q")
 
     def others(self, key: int, at: float) -> int:
         if at - self._looked_at > LOOK:
@@ -36,15 +37,11 @@ class Counters:
         return sum(counters[key % KEYS] for counters in self._others.values())
 
     def _found(self) -> dict[str, memoryview]:
-        names = {path.name for path in self._folder.glob("admitted-*")} if self._folder else set()
-        alive = {
-            name for name in names if (pid := int(name.rpartition("-")[2])) != os.getpid() and siblings.is_alive(pid)
-        }
-        return {name: self._others.get(name) or self._opened(name) for name in alive}
-
-    def _opened(self, name: str) -> memoryview:
-        assert self._folder
-        return _counters(self._folder / name, is_ours=False)
+        if self._folder is None:
+            return {}
+        pids = {int(path.name.rpartition("-")[2]) for path in self._folder.glob("admitted-*")} - {os.getpid()}
+        alive = {f"admitted-{pid}" for pid in pids if siblings.is_alive(pid)}
+        return {name: self._others.get(name) or _opened(self._folder / name) for name in alive}
 
 
 class Bucket:
@@ -92,31 +89,45 @@ class Rates:
 
 
 _rates: Rates | None = None
+_opening = threading.Lock()
 
 
 def wait(key: HeldKey) -> int:
     """As `Rates.wait`, now, in this process."""
+    return (_rates or opened()).wait(key, time.monotonic())
+
+
+def opened() -> Rates:
+    """The one of this process."""
     global _rates  # noqa: PLW0603 - one per process
-    if _rates is None:
-        folder = os.environ.get(siblings.VARIABLE)
-        _rates = Rates(Counters(Path(folder) if folder else None), settings.SERVERS)
-    return _rates.wait(key, time.monotonic())
+    with _opening:
+        if _rates is None:
+            folder = os.environ.get(siblings.VARIABLE)
+            _rates = Rates(Counters(Path(folder) if folder else None), settings.SERVERS)
+        return _rates
 
 
-def _counters(path: Path | None, *, is_ours: bool) -> memoryview:
-    """8 bytes each, zero at first; a file of holes, so that what is never counted costs no disk."""
-    if path is None:
-        return memoryview(bytearray(KEYS * 8)).cast("Q")
-    with path.open("w+b" if is_ours else "rb") as file:
-        if is_ours:
-            file.truncate(KEYS * 8)
-        access = mmap.ACCESS_WRITE if is_ours else mmap.ACCESS_READ
-        return memoryview(mmap.mmap(file.fileno(), KEYS * 8, access=access)).cast("Q")
+def _made(path: Path) -> memoryview:
+    """Zero at first; a file of holes, so that what is never counted costs no disk.
+
+    It gets its name when it has its size: to read past the end of a mapped file kills a process.
+    """
+    hidden = path.with_name(f".{path.name}")
+    with hidden.open("w+b") as file:
+        file.truncate(SIZE)
+        counters = mmap.mmap(file.fileno(), SIZE, access=mmap.ACCESS_WRITE)
+    hidden.replace(path)
+    return memoryview(counters).cast("Q")
+
+
+def _opened(path: Path) -> memoryview:
+    with path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), SIZE, access=mmap.ACCESS_READ)).cast("Q")
 
 
 def forget() -> None:
-    global _rates  # noqa: PLW0603
-    _rates = None
+    global _rates, _opening
+    _rates, _opening = None, threading.Lock()
 
 
 os.register_at_fork(after_in_child=forget)

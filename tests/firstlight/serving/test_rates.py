@@ -3,6 +3,7 @@
 import multiprocessing
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from firstlight.accounts.keys import HeldKey
-from firstlight.serving import limits, rates
+from firstlight.serving import limits, rates, siblings
 from firstlight.serving.rates import Counters, Rates
 from firstlight.serving.wire import Refusal
 
@@ -96,3 +97,41 @@ def test_a_key_past_its_rate_is_refused_with_the_time_to_wait(monkeypatch: pytes
     assert dict(refused.value.headers)["Retry-After"] == "1"
     for _ in range(100):
         limits.admit(key(7))  # without a rate
+
+
+def test_many_that_ask_first_count_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one of its name, emptied while the first was counted in, killed the process and its siblings."""
+    made = []
+
+    class Slow(Counters):
+        def __init__(self, folder: Path | None) -> None:
+            time.sleep(0.05)
+            super().__init__(folder)
+            made.append(self)
+
+    monkeypatch.setenv(siblings.VARIABLE, str(tmp_path))
+    monkeypatch.setattr(rates, "Counters", Slow)
+    rates.forget()
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            assert sum(threads.map(lambda _: rates.wait(key(rate=10**6)), range(64))) == 0
+    finally:
+        rates.forget()
+    (counters,) = made
+    assert counters.own[1] == 64
+
+
+def _make_again_and_again(folder: Path) -> None:
+    while True:
+        Counters(folder)
+
+
+def test_a_sibling_that_begins_is_seen_whole_or_not_at_all(tmp_path: Path) -> None:
+    begins = multiprocessing.get_context("fork").Process(target=_make_again_and_again, args=(tmp_path,))
+    begins.start()
+    seen, end = 0, time.monotonic() + 1
+    while time.monotonic() < end:
+        seen += Counters(tmp_path).others(1, at=0.0) == 0 and (tmp_path / f"admitted-{begins.pid}").exists()
+    begins.kill()
+    begins.join()
+    assert seen > 100
