@@ -41,9 +41,8 @@ PREFLIGHT: Headers = (
     ("Access-Control-Max-Age", "86400"),
 )
 IDS = questions.Unit.__struct_fields__
-SAID = frozenset(
-    {*IDS, "targetingKey", "scenario", "trace_id", "forced", "log"}
-)  # of a context; all else are attributes
+# What a context says itself; all else in it are attributes.
+SAID = frozenset({*IDS, "targetingKey", "scenario", "trace_id", "forced", "log"})
 
 _encoder = msgspec.json.Encoder()
 
