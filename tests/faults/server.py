@@ -7,8 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,18 @@ class Server:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(30)
             self.process = None
+
+
+@contextmanager
+def with_database(var_dir: Path) -> Iterator[Server]:
+    """Its database runs, nothing is served yet; nothing is left of either."""
+    server = Server(var_dir)
+    embedded.start(server.cluster)
+    try:
+        yield server
+    finally:
+        server.end()
+        embedded.remove(server.cluster)
 
 
 def within(seconds: float, holds: Callable[[], bool]) -> bool:

@@ -14,10 +14,9 @@ import msgspec
 import psycopg
 import pytest
 
-from firstlight.postgres import embedded
 from firstlight.serving import siblings
 from firstlight_client import Firstlight, Options, Patience, Question
-from tests.faults.server import ROOT, Server, within
+from tests.faults.server import ROOT, Server, with_database, within
 
 pytestmark = pytest.mark.slow
 
@@ -79,15 +78,10 @@ class Running(NamedTuple):
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    server = Server(Path(tmp_path_factory.mktemp("client")))
-    embedded.start(server.cluster)
-    try:
+    with with_database(Path(tmp_path_factory.mktemp("client"))) as server:
         key = server.django(SETUP)
         server.serve()
         yield Running(server, key)
-    finally:
-        server.end()
-        embedded.remove(server.cluster)
 
 
 def printed(page: str) -> str:

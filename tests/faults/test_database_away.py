@@ -2,29 +2,16 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
-from uuid import uuid4
 
-import psycopg
 import pytest
 
 from firstlight.postgres import embedded
-from tests.faults.server import Server, within
+from tests.faults.running import ALLOCATIONS, ASKED, Running, serving
+from tests.faults.server import within
 
 pytestmark = pytest.mark.slow
 
-ALLOCATIONS, EVENTS = "/api/v1/allocations", "/api/v1/events"
-ASKED = {"unit": {"user_id": "u-81"}, "scenario": "home_feed"}
-SETUP = """
-from django.core.management import call_command
-from firstlight.accounts import keys
-from firstlight.catalog.models import Scenario
-call_command("migrate", verbosity=0)
-Scenario.objects.create(key="home_feed", name="Home feed")
-result = [keys.create(name, ["allocate", "ingest"], [], "test")[1] for name in ("one", "two")]
-"""
 REVOKE = """
 import time
 from firstlight.accounts import keys
@@ -41,46 +28,10 @@ result = [publish(), time.time()]
 """
 
 
-class Running(NamedTuple):
-    server: Server
-    keys: list[str]
-
-    def allocate(self, n: int, **asked: Any) -> set[int]:
-        return self.server.asks("POST", ALLOCATIONS, n, self.keys[0], json={**ASKED, **asked})
-
-    def send_event(self) -> Any:
-        event = {
-            "event_id": str(uuid4()),
-            "type": "visit",
-            "at": datetime.now(UTC).isoformat(),
-            "unit": {"user_id": "u"},
-        }
-        return self.server.ask("POST", EVENTS, self.keys[0], json=[event])
-
-    def stored(self, kind: str) -> int:
-        with psycopg.connect(self.server.cluster.url()) as connection:
-            query = (
-                "SELECT coalesce(sum(n_events), 0) FROM events_inbox"
-                " WHERE CASE WHEN packed IS NULL THEN payload::json ->> 'type' ELSE 'decision' END = %s"
-            )
-            (count,) = connection.execute(query, [kind]).fetchone() or (0,)
-            return int(count)
-
-    def readiness(self) -> set[str]:
-        return {self.server.ask("GET", "/readyz").json()["status"] for _ in range(12)}
-
-
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    server = Server(Path(tmp_path_factory.mktemp("away")))
-    embedded.start(server.cluster)
-    try:
-        here = Running(server, server.django(SETUP))
-        server.serve()
+    with serving(Path(tmp_path_factory.mktemp("away"))) as here:
         yield here
-    finally:
-        server.end()
-        embedded.remove(server.cluster)
 
 
 def test_serving_goes_on_without_a_database_and_nothing_is_lost(running: Running) -> None:

@@ -10,25 +10,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from firstlight.postgres import embedded
 from tests.faults.loading import Load
+from tests.faults.running import ALLOCATIONS, ASKED, Running, serving
 from tests.faults.server import Server, within
-from tests.faults.test_database_away import ALLOCATIONS, ASKED, SETUP, Running
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    server = Server(Path(tmp_path_factory.mktemp("deploy")))
-    embedded.start(server.cluster)
-    try:
-        here = Running(server, server.django(SETUP))
-        server.serve()
+    with serving(Path(tmp_path_factory.mktemp("deploy"))) as here:
         yield here
-    finally:
-        server.end()
-        embedded.remove(server.cluster)
 
 
 def processes(server: Server) -> set[str]:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from firstlight.postgres import embedded
-from tests.faults.server import Server
+from tests.faults.server import Server, with_database
 
 pytestmark = pytest.mark.slow
 
@@ -28,13 +28,8 @@ result = keys.create("one", ["ingest"], [], "test")[1]
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
-    embedded.start(server.cluster)
-    try:
-        yield server
-    finally:
-        server.end()
-        embedded.remove(server.cluster)
+    with with_database(tmp_path) as here:
+        yield here
 
 
 def test_nothing_that_was_acknowledged_is_lost_and_sending_again_stores_nothing_twice(server: Server) -> None:

@@ -1,23 +1,27 @@
 """Streams of a real server: a change is heard of within two seconds, also after the database was gone."""
 
 import json
-import os
 import queue
+import random
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
 
+from bench import hostile
 from firstlight.demo import services
 from firstlight.postgres import embedded
-from tests.faults.server import ROOT, Server, within
+from tests.faults.server import ROOT, Server, with_database, within
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +56,8 @@ from firstlight.snapshots.publication import publish
 keys.revoke(ApiKey.objects.get(name="one"), "test")
 result = publish()
 """
+ELSEWHERE = "http://127.0.0.1:1"  # what an operator says of where streams are; the port is not known yet
+CLOSED = 0  # a connection, without an answer
 CONTEXT = {"context": {"targetingKey": "u", "scenario": "home"}}
 
 
@@ -109,26 +115,19 @@ def _alive(address: str) -> bool:
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    one = Server(tmp_path)
-    embedded.start(one.cluster)
-    try:
-        yield one
-    finally:
-        one.end()
-        embedded.remove(one.cluster)
+def server(tmp_path: Path) -> Iterator[Server]:
+    with with_database(tmp_path) as here:
+        yield here
 
 
 def test_a_change_is_heard_of_by_whoever_listens(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     key, page, _ = server.django(SETUP)
-    monkeypatch.setitem(
-        os.environ, "STREAMS_URL", "http://127.0.0.1:1"
-    )  # as an operator says; the port is not known yet
+    monkeypatch.setenv("STREAMS_URL", ELSEWHERE)
     server.serve()
     told = server.ask("POST", "/ofrep/v1/evaluate/flags", key, json=CONTEXT).json()
     (stream,) = told["eventStreams"]
     with streaming(server) as address:
-        ofrep = stream["url"].replace("http://127.0.0.1:1", address)
+        ofrep = stream["url"].replace(ELSEWHERE, address)
         assert httpx.get(ofrep[:-1]).status_code == 401  # not what was signed
         assert httpx.get(f"{address}/sub/sdk-1").status_code == 404
         ears = [Ear(ofrep), Ear(f"{address}/sub/{page}")]
@@ -170,3 +169,48 @@ def test_streams_are_bounded_and_free_when_clients_go(server: Server) -> None:
 
 def _opened(client: httpx.Client, url: str) -> Any:
     return client.send(client.build_request("GET", url), stream=True)
+
+
+def test_hostile_clients_are_refused_or_listen_and_leave_nothing_behind(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, page, _ = server.django(SETUP)
+    monkeypatch.setenv("STREAMS_URL", ELSEWHERE)
+    server.serve()
+    (stream,) = server.ask("POST", "/ofrep/v1/evaluate/flags", key, json=CONTEXT).json()["eventStreams"]
+    chance = random.Random(11)
+    right = [f"/sub/{page}", stream["url"].removeprefix(ELSEWHERE)]
+    with streaming(server) as address:
+        statuses = Counter(_status(address, _hostile(chance, right)) for _ in range(3_000))
+        assert set(statuses) <= {CLOSED, 200, 400, 401, 404, 405, 414, 431}, statuses
+        assert {200, 401, 404, 405} <= set(statuses), statuses
+        assert within(10, lambda: httpx.get(f"{address}/healthz").json() == {"status": "alive", "streams": 0})
+    told = (server.var_dir / "streams.log").read_text()
+    assert "Traceback" not in told, told
+
+
+def _hostile(chance: random.Random, right: list[str]) -> bytes:
+    path = chance.choice([*right, "/sub/", "/ofrep/v1/stream", "/healthz", "/"])
+    if chance.random() < 0.5:
+        path += chance.choice(["?", "?token=", "&token=", "/", "%00", ""]) + quote(_word(chance), safe="%/&=?:")
+    method = chance.choice(["GET"] * 8 + ["HEAD", "POST", "OPTIONS"])
+    seen = chance.choice([_word(chance).replace("\n", ""), "0", "1", "9" * 40, "-1", "\u00b2"])
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: {seen}\r\n\r\n"
+    return head.encode("utf-8", "replace")
+
+
+def _word(chance: random.Random) -> str:
+    return chance.choice([*hostile.WORDS, *hostile.HEADERS]).encode("utf-8", "replace").decode()
+
+
+def _status(address: str, head: bytes) -> int:
+    """Of the answer, whose client hangs up at once."""
+    place = urlsplit(address)
+    with socket.create_connection((place.hostname or "", place.port or 0), timeout=10) as connection:
+        with suppress(BrokenPipeError, ConnectionResetError):  # refused before all was sent
+            connection.sendall(head)
+        try:
+            line = connection.recv(64)
+        except ConnectionResetError:
+            return CLOSED
+    return int(line.split()[1]) if line else CLOSED

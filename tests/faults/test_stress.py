@@ -10,8 +10,8 @@ import pytest
 
 from firstlight.postgres import embedded
 from tests.faults.loading import Load
-from tests.faults.server import Server, within
-from tests.faults.test_database_away import ALLOCATIONS, ASKED, SETUP, Running
+from tests.faults.running import ALLOCATIONS, ASKED, Running, serving
+from tests.faults.server import within
 
 pytestmark = pytest.mark.slow
 RATE = 20  # requests per second of the limited key
@@ -26,15 +26,8 @@ HEAD = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    server = Server(Path(tmp_path_factory.mktemp("stress")))
-    embedded.start(server.cluster)
-    try:
-        here = Running(server, server.django(SETUP))
-        server.serve()
+    with serving(Path(tmp_path_factory.mktemp("stress"))) as here:
         yield here
-    finally:
-        server.end()
-        embedded.remove(server.cluster)
 
 
 def trickling(port: int, said: str, n: int, opened: ExitStack) -> None:
