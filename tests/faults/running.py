@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+import httpx
 import psycopg
 
 from tests.faults.server import Server, with_database
@@ -30,14 +31,8 @@ class Running(NamedTuple):
     def allocate(self, n: int, **asked: Any) -> set[int]:
         return self.server.asks("POST", ALLOCATIONS, n, self.keys[0], json={**ASKED, **asked})
 
-    def send_event(self) -> Any:
-        event = {
-            "event_id": str(uuid4()),
-            "type": "visit",
-            "at": datetime.now(UTC).isoformat(),
-            "unit": {"user_id": "u"},
-        }
-        return self.server.ask("POST", EVENTS, self.keys[0], json=[event])
+    def send_event(self) -> httpx.Response:
+        return self.server.ask("POST", EVENTS, self.keys[0], json=[an_event()])
 
     def stored(self, kind: str) -> int:
         with psycopg.connect(self.server.cluster.url()) as connection:
@@ -50,6 +45,11 @@ class Running(NamedTuple):
 
     def readiness(self) -> set[str]:
         return {self.server.ask("GET", "/readyz").json()["status"] for _ in range(12)}
+
+
+def an_event() -> dict[str, Any]:
+    at = datetime.now(UTC).isoformat()
+    return {"event_id": str(uuid4()), "type": "visit", "at": at, "unit": {"user_id": "u"}}
 
 
 @contextmanager

@@ -7,25 +7,39 @@ import contextlib
 import os
 import shutil
 import socket
+import stat
 from pathlib import Path
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+MEMORY = Path("/dev/shm")  # noqa: S108 - for a folder that only we may enter
 
 
 def share_meters(var_dir: Path) -> None:
     """Name the folder after the server, the parent of all its web processes; remove those of servers that ended.
 
-    Process ids mean something on one host only, and hosts may share a volume.
+    In memory where there is such a place, else in `var_dir`: whoever touches a new page of a mapped file while the disk
+    is full is killed (SIGBUS). Process ids mean something on one host only, and hosts may share a volume.
     """
     if VARIABLE in os.environ:
         return
-    folder = var_dir / "meters" / socket.gethostname()
+    folder = (_in_memory() or var_dir / "meters") / socket.gethostname()
     for other in folder.glob("*"):
         if not is_alive(int(other.name)):
             shutil.rmtree(other, ignore_errors=True)
     mine = folder / str(os.getppid())
     mine.mkdir(parents=True, exist_ok=True)
     os.environ[VARIABLE] = str(mine)
+
+
+def _in_memory() -> Path | None:
+    """A folder of this user; None where there is no such place, or somebody else took the name."""
+    mine = MEMORY / f"firstlight-{os.getuid()}"
+    with contextlib.suppress(OSError):
+        mine.mkdir(mode=0o700, exist_ok=True)
+        found = mine.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
+            return mine
+    return None
 
 
 def forget_gauges_of_the_dead() -> None:

@@ -17,9 +17,37 @@ def dead() -> int:
 
 
 @pytest.fixture(autouse=True)
-def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+def memory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the system has its memory by the name of a folder."""
     monkeypatch.setenv(siblings.VARIABLE, "")
     monkeypatch.delenv(siblings.VARIABLE)
+    folder = tmp_path_factory.mktemp("memory")
+    monkeypatch.setattr(siblings, "MEMORY", folder)
+    return folder
+
+
+def test_what_is_shared_lies_in_memory_where_nobody_else_may_enter(tmp_path: Path, memory: Path) -> None:
+    siblings.share_meters(tmp_path)
+    (mine,) = memory.iterdir()
+    assert Path(os.environ[siblings.VARIABLE]).is_relative_to(mine)
+    assert mine.stat().st_mode & 0o777 == 0o700
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("taken", ["none", "a file", "a link"])
+def test_without_such_a_place_it_lies_on_the_disk(
+    taken: str, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = memory / f"firstlight-{os.getuid()}"
+    match taken:
+        case "none":
+            monkeypatch.setattr(siblings, "MEMORY", memory / "absent")
+        case "a file":
+            name.touch()
+        case "a link":
+            name.symlink_to(memory)
+    siblings.share_meters(tmp_path)
+    assert Path(os.environ[siblings.VARIABLE]).is_relative_to(tmp_path)
 
 
 def test_the_folder_is_that_of_the_server_and_those_of_dead_servers_go(tmp_path: Path, dead: int) -> None:
