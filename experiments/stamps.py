@@ -16,7 +16,7 @@ from firstlight.assignment import deals, rules
 
 MAKERS = (rules.__file__, deals.__file__, str(Path(__file__).with_name("section.py")))
 
-# Every table that `section.rule_of` reads; a test holds it so. Rows as text name every column, also those to come.
+# Every table that `section.rules_of` reads; a test holds it so. Rows as text name every column, also those to come.
 LIVE = """
 WITH arms AS (
     SELECT experiment_id, string_agg(a::text, chr(10) ORDER BY a.id) AS told FROM experiments_arm a GROUP BY 1

@@ -126,7 +126,7 @@ def test_testers_are_kept_in_the_trail_and_published(api: Any) -> None:
     done = api.send("post", "/experiments/ranker/testers/", {"testers": {"t-1": "new"}})
     assert done.json()["testers"] == {"t-1": "new"}
     assert AuditEntry.objects.get(action="named testers").changes["testers"] == [{}, {"t-1": "new"}]
-    assert section.rule_of(Experiment.objects.get()).forced == {"t-1": "new"}
+    assert next(section.rules_of([Experiment.objects.get()])).forced == {"t-1": "new"}
 
 
 def test_a_preview_link_forces_an_arm_and_explains_itself(api: Any) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from experiments import lifecycle
 from experiments.lifecycle import UnableToChange, phases
 from experiments.models import Experiment, Phase
-from experiments.section import rule_of
+from experiments.section import rules_of
 from firstlight.accounts.models import AuditEntry
 from firstlight.assignment import rules
 from firstlight.assignment.index import assign
@@ -50,9 +50,9 @@ def test_the_first_phase_has_the_weights_of_the_plan_and_ends_with_the_stop() ->
 
 def test_other_weights_open_the_next_phase_and_deal_every_unit_anew_where_that_is_asked_for() -> None:
     experiment = running()
-    before = rule_of(Experiment.objects.get())
+    before = next(rules_of([Experiment.objects.get()]))
     change(experiment, "Less risk", reshuffle=True, control="0.8", new="0.2")
-    after = rule_of(Experiment.objects.get())
+    after = next(rules_of([Experiment.objects.get()]))
     assert told() == [
         (1, {"control": 0.5, "new": 0.5}, NOON, NOON + DAY, ""),
         (2, {"control": 0.8, "new": 0.2}, NOON + DAY, None, "Less risk"),
@@ -68,7 +68,7 @@ def test_other_weights_open_the_next_phase_and_deal_every_unit_anew_where_that_i
 
 
 def arms_of(n: int = 20_000) -> list[str | None]:
-    rule = rule_of(Experiment.objects.get())
+    rule = next(rules_of([Experiment.objects.get()]))
     met = [assign(rule, {"user_id": f"u-{i}"}) for i in range(n)]
     return [arm.key if arm else None for arm in met]
 
@@ -82,7 +82,7 @@ def test_other_weights_take_no_more_units_from_their_arm_than_they_must() -> Non
     assert {other for _, other in moved} == {"control"}
     # 0.4 x (0.6 - 0.3334) of the units, within four standard errors
     assert abs(len(moved) / 20_000 - 0.10664) < 4 * (0.10664 * 0.89336 / 20_000) ** 0.5
-    assert rule_of(Experiment.objects.get()).seed == "ranker"
+    assert next(rules_of([Experiment.objects.get()])).seed == "ranker"
 
 
 def test_more_coverage_after_other_weights_takes_no_unit_from_its_arm() -> None:
@@ -118,7 +118,7 @@ def test_who_has_met_an_arm_is_refused_only_where_units_bring_it_along() -> None
     with pytest.raises(UnableToChange, match="Only a reshuffled sticky experiment"):
         lifecycle.change_weights(sticky.pk, **asked)
     lifecycle.change_weights(sticky.pk, reshuffle=True, **asked)
-    rule = rule_of(Experiment.objects.get(key="sticky"))
+    rule = next(rules_of([Experiment.objects.get(key="sticky")]))
     assert (rule.seed, rule.since_phase, rule.refused_before) == ("sticky:2", 2, 2)
 
 
@@ -149,7 +149,7 @@ def test_without_an_arm_the_others_share_its_units() -> None:
     experiment = running("control", "a", "b", "c")
     lifecycle.remove_arm(experiment.pk, actor="pm", at=NOON + DAY, arm="b", reason="Slow")
     assert told()[1] == (2, {"control": 0.3334, "a": 0.3333, "c": 0.3333}, NOON + DAY, None, "Slow")
-    assert [arm.key for arm in rule_of(Experiment.objects.get()).arms] == ["control", "a", "c"]
+    assert [arm.key for arm in next(rules_of([Experiment.objects.get()])).arms] == ["control", "a", "c"]
     entry = AuditEntry.objects.get(action="removed an arm")
     was, now = ([arm["key"] for arm in arms] for arms in entry.changes["arms"])
     assert (was, now) == (["control", "a", "b", "c"], ["control", "a", "c"])

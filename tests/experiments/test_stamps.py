@@ -42,7 +42,7 @@ def known() -> dict[str, bytes]:
 
 def test_what_did_not_change_is_neither_read_nor_made(whole: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = known()
-    monkeypatch.setattr(section, "rule_of", None)
+    monkeypatch.setattr(section, "rules_of", None)
     again = section.recompile(NOW, parts.keys())
     assert set(again) == set(parts)
     assert {name.partition("@")[0] for name, payload in again.items() if payload is None} == {"one", "other"}

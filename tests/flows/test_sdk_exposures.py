@@ -11,7 +11,7 @@ import pytest
 
 from experiments import analysis
 from experiments.models import Experiment
-from experiments.section import rule_of
+from experiments.section import rules_of
 from firstlight.assignment.index import Published
 from firstlight.assignment.payload import payload
 from firstlight.events import inbox
@@ -67,7 +67,7 @@ def counted(made: Experiment) -> list[tuple[int, float]]:
 def test_an_exposure_of_an_sdk_counts_as_a_decision_does(experiment: Experiment, npm: Npm, told_by: str) -> None:
     Experiment.objects.filter(pk=experiment.pk).update(phase=2, coverage="0.8")
     experiment.refresh_from_db()
-    state = Published.of([rule_of(experiment)])
+    state = Published.of(rules_of([experiment]))
     units = [{"user_id": f"u-{i}", "scenario": "home"} for i in range(UNITS)]
     if told_by == "sdk":
         told = json.loads(json.dumps(payload(state, {"home"}, lists=True)))

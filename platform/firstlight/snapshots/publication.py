@@ -124,23 +124,31 @@ def _content(payload: Payload) -> bytes:
 
 def _store(payloads: Iterable[tuple[str, bytes]], stored: set[str]) -> None:
     """Those that are not stored yet, a statement for many small ones."""
-    waiting: list[Part] = []
+    waiting: dict[str, bytes] = {}
     size = 0
     for digest, content in payloads:
         if digest in stored:
             continue
         stored.add(digest)
-        waiting.append(Part(digest=digest, payload=content))
+        waiting[digest] = content
         size += len(content)
         if len(waiting) == MOST_AT_ONCE or size >= MOST_BYTES:
             _write(waiting)
-            waiting, size = [], 0
+            waiting, size = {}, 0
     _write(waiting)
 
 
-def _write(waiting: list[Part]) -> None:
+def _write(parts: Mapping[str, bytes]) -> None:
     """A row of this digest that is there all the same says something else: it is mended."""
-    Part.objects.bulk_create(waiting, update_conflicts=True, unique_fields=["digest"], update_fields=["payload"])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO snapshots_part (digest, payload, created_at)
+            SELECT digest, payload, now() FROM unnest(%s::text[], %s::bytea[]) AS told (digest, payload)
+            ON CONFLICT (digest) DO UPDATE SET payload = excluded.payload
+            """,
+            [[*parts], [*parts.values()]],
+        )
 
 
 @transaction.atomic
