@@ -25,7 +25,8 @@ from firstlight.snapshots.models import Part, Version
 
 EXPERIMENTS, SCENARIOS, CHANGES = 10_000, 20, 5
 ALONE = """
-import django, json, resource, time
+import django, gc, json, resource, time
+gc.disable()  # as firstlight/wsgi.py
 django.setup()
 from firstlight.snapshots import memory, sections
 sections.sections()
